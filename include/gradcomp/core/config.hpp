@@ -1,0 +1,35 @@
+/// @file The only place that knows which compiler reads the library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if (defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)) && !defined(GRADCOMP_ALLOW_FAST_MATH)
+#error "gradcomp: -ffast-math and -ffinite-math-only delete the checks for NaN and Inf. Compile without them, or define GRADCOMP_ALLOW_FAST_MATH to go without those checks."
+#endif
+
+#define GRADCOMP_VERSION_MAJOR 0
+#define GRADCOMP_VERSION_MINOR 1
+#define GRADCOMP_VERSION_PATCH 0
+
+#if defined(__CUDACC__)
+/// Marks a function that both executors call. Forgetting it is an error, not a warning followed by garbage.
+#define GRADCOMP_HD __host__ __device__
+#pragma nv_diag_error 20011, 20014
+#else
+#define GRADCOMP_HD
+#endif
+
+/// Inlines a body into the copies that exec::cpu compiles for each instruction set; without it the copies would call baseline code.
+#define GRADCOMP_INLINE [[gnu::always_inline]] inline
+
+/// The iterations of the next loop are independent, also where a stream is read and written in place.
+#if defined(__CUDACC__)
+#define GRADCOMP_INDEPENDENT
+#elif defined(__clang__)
+#define GRADCOMP_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define GRADCOMP_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define GRADCOMP_INDEPENDENT
+#endif
