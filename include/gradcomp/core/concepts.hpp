@@ -1,0 +1,58 @@
+/// @file What policies must offer, as conjunctions of small named facts, so that siblings need not know each other.
+#pragma once
+
+#include <gradcomp/core/rule.hpp>
+#include <gradcomp/core/tensors.hpp>
+
+#include <concepts>
+#include <cstdint>
+
+namespace gradcomp {
+
+/// E C(x) = x.
+template <class C> concept states_unbiasedness = requires { { C::unbiased } -> std::convertible_to<bool>; };
+/// E||C(x) - x||^2 <= (1 - 1/delta)||x||^2 with a finite delta: what error feedback needs.
+template <class C> concept states_contraction = requires { { C::contractive } -> std::convertible_to<bool>; };
+/// All ranks send the same coordinates, so that messages carry no indices.
+template <class C> concept states_shared_support = requires { { C::shared_support } -> std::convertible_to<bool>; };
+/// The sum of messages is the message of the sum, so that a ring may add them in flight.
+template <class C> concept states_additivity = requires { { C::additive } -> std::convertible_to<bool>; };
+/// Sweeps over the input, and rounds of messages, that one exchange takes.
+template <class C> concept states_passes = requires {
+    { C::passes } -> std::convertible_to<int>;
+    { C::rounds } -> std::convertible_to<int>;
+};
+/// Options are checked before anything is allocated.
+template <class C> concept checks_options = requires(const C c) { c.check(); };
+
+/// A compressor: its options, its facts, and start(), which takes the memory of a run and gives the object that encodes and decodes.
+template <class C>
+concept compressor = states_unbiasedness<C> && states_contraction<C> && states_shared_support<C> && states_additivity<C> && states_passes<C> && checks_options<C>;
+
+/// What stays behind returns into the next p.
+template <class M> concept states_feedback = requires { { M::feeds_back } -> std::convertible_to<bool>; };
+/// Whether a compressor that is biased, and not repaired by feedback, is meant.
+template <class M> concept states_bias_acceptance = requires { { M::accepts_bias } -> std::convertible_to<bool>; };
+/// Which form of section "nothing is lost" holds: staged, or in place.
+template <class M> concept states_storage = requires { typename M::storage; };
+/// Where gradients are taken (x - detachment * e) and where the model is evaluated.
+template <class M> concept states_points = requires(const M m) {
+    { M::detached } -> std::convertible_to<bool>;
+    { m.detachment() } -> std::convertible_to<double>;
+    m.evaluation();
+};
+/// An error memory: its options and facts.
+template <class M> concept error_memory = states_feedback<M> && states_bias_acceptance<M> && states_storage<M> && states_points<M> && checks_options<M>;
+
+/// A local rule: the direction D / eta from the gradient, momentum and weight decay, before compression.
+template <class L> concept local_rule = checks_options<L> && requires(const L l) {
+    typename L::template direction<float, false>;
+    { l.decay() } -> std::convertible_to<double>;
+};
+
+/// A server rule: what becomes of x when the mean of the messages is known.
+template <class S> concept server_rule = checks_options<S> && requires {
+    { S::touches_only_support } -> std::convertible_to<bool>;
+};
+
+} // namespace gradcomp

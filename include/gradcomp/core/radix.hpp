@@ -1,0 +1,53 @@
+/// @file Magnitudes cut into digits, so that an exact rank is found by counting, without a sort, on every executor.
+#pragma once
+
+#include <gradcomp/core/scalar.hpp>
+
+namespace gradcomp {
+
+/// Where a selection looks for its threshold. All are magnitudes; any values give the right result, good ones give it fast.
+template <class T> struct bracket {
+    static constexpr key_t<T> never = ~key_t<T>(0); ///< above every magnitude
+
+    key_t<T> low = 0;      ///< what reaches it is a candidate
+    key_t<T> high = never; ///< what reaches it leaves the memory during the pass, as if it had already won
+    key_t<T> sure = never; ///< what reaches it very probably wins; the threshold is looked for in [low, sure) first
+};
+
+/// The digits of a magnitude, most significant first: 11, 10, 10 bits for float; 11, 11, 11, 10, 10, 10 for double.
+template <class T> struct radix {
+    static constexpr int digits = key_of<T>::bits == 31 ? 3 : 6;
+    static constexpr int most_values = 2048;
+
+    GRADCOMP_HD static constexpr int width(int digit) { return digit < digits / 2 ? 11 : 10; }
+    /// Bits below the digit.
+    GRADCOMP_HD static constexpr int shift(int digit)
+    {
+        int below = key_of<T>::bits;
+        for (int d = 0; d <= digit; ++d) below -= width(d);
+        return below;
+    }
+    GRADCOMP_HD GRADCOMP_INLINE static constexpr std::uint32_t value(key_t<T> key, int digit)
+    {
+        return static_cast<std::uint32_t>(key >> shift(digit)) & ((1u << width(digit)) - 1u);
+    }
+};
+static_assert(radix<float>::shift(0) == 20 && radix<float>::shift(1) == 10 && radix<float>::shift(2) == 0);
+static_assert(radix<double>::shift(0) == 52 && radix<double>::shift(2) == 30 && radix<double>::shift(5) == 0);
+
+/// A digit, and which of its elements is meant.
+struct digit_rank {
+    std::uint32_t digit;
+    std::size_t rank;
+};
+
+/// The digit that holds the element of rank `rank` (1 is the largest), and its rank among those with that digit.
+/// @pre the counts sum to at least rank
+GRADCOMP_HD GRADCOMP_INLINE constexpr digit_rank find_digit(const std::uint32_t* counts, std::uint32_t values, std::size_t rank)
+{
+    std::uint32_t digit = values - 1;
+    for (; digit > 0 && counts[digit] < rank; --digit) rank -= counts[digit];
+    return {digit, rank};
+}
+
+} // namespace gradcomp

@@ -1,0 +1,62 @@
+/// @file Rules: what one sweep over the elements computes, as scalar mathematics that knows no loop, no thread and no device.
+#pragma once
+
+#include <gradcomp/core/scalar.hpp>
+
+#include <concepts>
+
+namespace gradcomp {
+
+/// What changes from step to step. It lies in the executor's memory, so that a captured CUDA graph replays with fresh values.
+template <class T> struct step_state {
+    T learning_rate = 0;     ///< eta of this step
+    std::uint32_t step = 0;  ///< exchanges so far; the step word of every random stream
+};
+
+/// One sweep: from the gradient and `inputs` streams comes p; once the message's share c of p is known, `outputs` streams are written.
+///
+///     p = value(g, x)            x[j] = in[j][i]
+///     leave(g, x, p, c, y)       out[j][i] = y[j]
+///
+/// A stream may be input and output at once (in place). The executor loads, stores and chooses c, so one rule serves every compressor
+/// on every executor. `fresh[j]` says that output j is not read in the sweep: a large one is then stored past the caches.
+template <class R>
+concept sweep_rule = requires(const R rule, typename R::value_type v, const typename R::value_type* x, typename R::value_type* y) {
+    { rule.value(v, x) } -> std::same_as<typename R::value_type>;
+    rule.leave(v, x, v, v, y);
+    { R::inputs } -> std::convertible_to<int>;
+    { R::outputs } -> std::convertible_to<int>;
+    { rule.gradient[0] } -> std::convertible_to<typename R::value_type>;
+    rule.in[0];
+    rule.out[0];
+    rule.fresh[0];
+};
+
+/// The pointers of a rule. Zero-length arrays are not C++, hence at least one.
+template <class T, class Gradient, int Inputs, int Outputs> struct rule_streams {
+    using value_type = T;
+    using gradient_type = Gradient;
+    static constexpr int inputs = Inputs, outputs = Outputs;
+    const Gradient* gradient = nullptr;
+    const T* in[Inputs > 0 ? Inputs : 1] = {};
+    T* out[Outputs > 0 ? Outputs : 1] = {};
+    bool fresh[Outputs > 0 ? Outputs : 1] = {};
+
+    /// Advances every pointer: element 0 becomes element `by`.
+    GRADCOMP_HD void advance(std::size_t by)
+    {
+        gradient += by;
+        for (int j = 0; j < inputs; ++j) in[j] += by;
+        for (int j = 0; j < outputs; ++j) out[j] += by;
+    }
+};
+
+/// p = scale * stream[i], nothing written: how a compressor reads again what a sweep left behind.
+template <class T> struct read_rule : rule_streams<T, T, 0, 0> {
+    T scale = 1;
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T*) const { return scale * g; }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+};
+static_assert(sweep_rule<read_rule<float>>);
+
+} // namespace gradcomp

@@ -1,0 +1,72 @@
+/// @file Decoding on the CPU: the values of a message go to a target, a scalar function of (element, value).
+#pragma once
+
+#include <gradcomp/core/config.hpp>
+#include <gradcomp/exec/cpu/team.hpp>
+
+#include <concepts>
+
+namespace gradcomp::exec {
+
+/// Takes what a message holds for element i of the model's packed streams, for example x[i] -= scale * v.
+template <class F, class T>
+concept target = requires(const F f, std::size_t i, T v) { f(i, v); };
+
+namespace detail {
+
+template <class Target, class T> struct apply_body {
+    Target to;
+    const T* value;
+    std::size_t first, count;
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        const Target f = to;
+        const T* const v = value;
+        const std::size_t offset = first;
+        GRADCOMP_INDEPENDENT
+        for (std::size_t i = 0; i < count; ++i) f(offset + i, v[i]);
+    }
+};
+
+template <class F> struct index_body {
+    F f;
+    std::size_t begin, end;
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        const F g = f;
+        GRADCOMP_INDEPENDENT
+        for (std::size_t i = begin; i < end; ++i) g(i);
+    }
+};
+
+} // namespace detail
+
+/// f(i) for i in [0, n), independent of each other.
+template <class F> void for_each(const cpu_team& team, std::size_t n, const F& f)
+{
+    const std::size_t members = team.members_for(n);
+    team.run(members, [&](std::size_t t) { at_level(team.level(), detail::index_body<F>{f, n / members * t, t + 1 == members ? n : n / members * (t + 1)}); });
+}
+
+/// to(first + i, value[i]) for i in [0, count).
+template <class T, target<T> Target> void apply_run(const cpu_team& team, Target to, std::size_t first, const T* value, std::size_t count)
+{
+    const std::size_t members = team.members_for(count);
+    team.run(members, [&](std::size_t t) {
+        const std::size_t begin = count / members * t, end = t + 1 == members ? count : count / members * (t + 1);
+        at_level(team.level(), detail::apply_body<Target, T>{to, value + begin, first + begin, end - begin});
+    });
+}
+
+/// to(place(index[j]), value[j]) for j in [0, count). Indices differ from each other, so members never meet.
+template <class T, target<T> Target, class Place>
+void scatter(const cpu_team& team, Target to, const std::uint32_t* index, const T* value, std::size_t count, Place place)
+{
+    const std::size_t members = team.members_for(count);
+    team.run(members, [&](std::size_t t) {
+        const std::size_t begin = count / members * t, end = t + 1 == members ? count : count / members * (t + 1);
+        for (std::size_t j = begin; j < end; ++j) to(place(index[j]), value[j]);
+    });
+}
+
+} // namespace gradcomp::exec

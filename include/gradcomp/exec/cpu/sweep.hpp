@@ -1,0 +1,204 @@
+/// @file The sweep of the CPU executor: any rule with any way of choosing what goes into the message, one pass over the streams.
+#pragma once
+
+#include <gradcomp/exec/cpu/team.hpp>
+#include <gradcomp/exec/cpu/tile.hpp>
+
+#include <algorithm>
+#include <concepts>
+
+namespace gradcomp::exec {
+
+/// How a sweep treats bad elements and whether its fresh outputs are too large to stay in a cache.
+struct sweep_options {
+    non_finite bad_elements = non_finite::reject;
+    bool streamed = false;
+};
+
+/// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
+/// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
+/// when it answers taken::mixed. It may also have skips(m): whether a tile whose largest magnitude is m is taken::none without a look.
+template <class C, class T>
+concept chooser = requires(C choose, C part, std::size_t n, const T* p, T* c) {
+    { choose.part(n, n, n) } -> std::same_as<C>;
+    { part.template choose<isa::scalar>(n, n, p, c) } -> std::same_as<taken>;
+    choose.finish(n, part);
+};
+
+/// Base of choosers that need nothing per member.
+template <class Derived> struct stateless_chooser {
+    void finish(std::size_t, const Derived&) const {}
+};
+
+namespace detail {
+
+/// The first element of member t of a team that shares n elements; multiples of 16 tiles, so that sampled tiles stay the same.
+inline std::size_t share_begin(std::size_t n, std::size_t t, std::size_t members)
+{
+    constexpr std::size_t grain = tile_size * 16;
+    if (t >= members) return n;
+    const std::size_t grains = n / grain;
+    return (grains / members * t + grains % members * t / members) * grain;
+}
+
+/// What guards look at: squares of what stays and of what was new, in lanes so that it vectorises.
+template <class Rule>
+GRADCOMP_INLINE void sample_tile(const Rule& rule, const typename Rule::value_type* p, const typename Rule::value_type* c, taken how, std::size_t count, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    T left[16] = {}, fresh[16] = {};
+    for (std::size_t i = 0; i + 16 <= count; i += 16)
+        for (std::size_t j = 0; j < 16; ++j) {
+            const T stays = how == taken::none ? p[i + j] : how == taken::all ? T(0) : p[i + j] - c[i + j];
+            const T update = p[i + j] - rule.owed_at(i + j);
+            left[j] = multiply_add(stays, stays, left[j]);
+            fresh[j] = multiply_add(update, update, fresh[j]);
+        }
+    for (std::size_t j = 0; j < 16; ++j) {
+        tally.error_square += static_cast<double>(left[j]);
+        tally.update_square += static_cast<double>(fresh[j]);
+    }
+    tally.sampled += count / 16 * 16;
+}
+
+template <isa Level, bool Streamed, class Rule, class Choose>
+GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, key_t<typename Rule::value_type> largest,
+    tile_buffers<typename Rule::value_type>& tile, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    bool skipped = false;
+    if constexpr (requires { choose.skips(largest); }) skipped = choose.skips(largest);
+    const taken how = skipped ? taken::none : choose.template choose<Level>(base, count, tile.p, tile.c);
+    if constexpr (requires { rule.owed_at(base); })
+        if (base / tile_size % 16 == 0) sample_tile(rule, tile.p, tile.c, how, count, tally);
+    if (how == taken::none) leave_tile<Streamed>(rule, tile.p, count, [](std::size_t, T) __attribute__((always_inline)) { return T(0); });
+    else if (how == taken::all) leave_tile<Streamed>(rule, tile.p, count, [](std::size_t, T p) __attribute__((always_inline)) { return p; });
+    else leave_tile<Streamed>(rule, tile.p, count, [&](std::size_t i, T) __attribute__((always_inline)) { return tile.c[i]; });
+}
+
+/// A tile that holds NaN or Inf, the rare case: the gradient's bad elements count as 0 and nothing that is not finite is stored.
+template <class Rule, class Choose>
+[[gnu::noinline]] void mend_tile(Rule rule, std::size_t base, std::size_t count, Choose& choose, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    tile_buffers<T> tile;
+    typename Rule::gradient_type gradient[tile_size];
+    for (std::size_t i = 0; i < count; ++i) {
+        gradient[i] = rule.gradient[i];
+        if (is_finite(value_at(rule, i))) continue;
+        ++tally.bad;
+        gradient[i] = typename Rule::gradient_type(0);
+    }
+    rule.gradient = gradient;
+    key_t<T> largest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        tile.p[i] = value_at(rule, i);
+        if (!is_finite(tile.p[i])) tile.p[i] = T(0);
+        largest = std::max(largest, magnitude(tile.p[i]));
+    }
+    finish_tile<isa::scalar, false>(rule, base, count, choose, largest, tile, tally);
+    for (int j = 0; j < Rule::outputs; ++j)
+        for (std::size_t i = 0; i < count; ++i)
+            if (!is_finite(rule.out[j][i])) rule.out[j][i] = T(0);
+}
+
+template <isa Level, bool Streamed, class Rule, class Choose>
+GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, non_finite policy, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    tile_buffers<T> tile;
+    key_t<T> largest = 0;
+    GRADCOMP_INDEPENDENT
+    for (std::size_t i = 0; i < count; ++i) {
+        tile.p[i] = value_at(rule, i);
+        largest = std::max(largest, magnitude(tile.p[i]));
+    }
+    if (largest >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]]
+        return mend_tile(rule, base, count, choose, tally);
+    finish_tile<Level, Streamed>(rule, base, count, choose, largest, tile, tally);
+}
+
+/// The loop of one member, the body that at_level() translates for each instruction set.
+template <class Rule, class Choose> struct sweep_body {
+    Rule rule;
+    std::size_t begin, end;
+    Choose* choose;
+    sweep_options options;
+    sweep_tally* tally;
+
+    template <isa Level> GRADCOMP_INLINE void run() const
+    {
+        if (options.streamed) loop<Level, true>();
+        else loop<Level, false>();
+    }
+    template <isa Level, bool Streamed> GRADCOMP_INLINE void loop() const
+    {
+        Rule at = rule;
+        sweep_tally seen;
+        at.advance(begin);
+        std::size_t base = begin;
+        for (; base + tile_size <= end; base += tile_size) {
+            sweep_tile<Level, Streamed>(at, base, tile_size, *choose, options.bad_elements, seen);
+            at.advance(tile_size);
+        }
+        if (base < end) sweep_tile<Level, Streamed>(at, base, end - base, *choose, options.bad_elements, seen);
+#if GRADCOMP_X86
+        if (Streamed) _mm_sfence();
+#endif
+        *tally = seen;
+    }
+};
+
+} // namespace detail
+
+/// One pass over elements [0, n) of the rule's streams.
+///
+/// Complexity: reads and writes each stream once. Allocates nothing. The result does not depend on the number of threads or on the
+/// instruction set (the tally's squares do, in their last bits: they only warn).
+template <sweep_rule Rule, chooser<typename Rule::value_type> Choose>
+sweep_tally sweep(const cpu_team& team, const Rule& rule, std::size_t n, const Choose& choose, sweep_options options = {})
+{
+    const std::size_t members = team.members_for(n);
+    sweep_tally tallies[cpu_team::max_threads];
+    team.run(members, [&](std::size_t t) {
+        const std::size_t begin = detail::share_begin(n, t, members), end = detail::share_begin(n, t + 1, members);
+        Choose part = choose.part(t, begin, end);
+        at_level(team.level(), detail::sweep_body<Rule, Choose>{rule, begin, end, &part, options, &tallies[t]});
+        choose.finish(t, part);
+    });
+    sweep_tally total;
+    for (std::size_t t = 0; t < members; ++t) total += tallies[t];
+    return total;
+}
+
+/// Sends nothing: everything stays behind.
+struct send_none : stateless_chooser<send_none> {
+    send_none part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    template <isa, class T> GRADCOMP_INLINE taken choose(std::size_t, std::size_t, const T*, T*) const { return taken::none; }
+};
+
+/// Sends every element; `payload[i]` is element i.
+template <class T> struct send_all : stateless_chooser<send_all<T>> {
+    T* payload = nullptr;
+    send_all part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    {
+        for (std::size_t i = 0; i < count; ++i) payload[base + i] = p[i];
+        return taken::all;
+    }
+};
+
+/// Sends factor * p of every element.
+template <class T> struct send_scaled : stateless_chooser<send_scaled<T>> {
+    T* payload = nullptr;
+    T factor = 1;
+    send_scaled part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
+    {
+        for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = factor * p[i];
+        return taken::mixed;
+    }
+};
+static_assert(chooser<send_none, float> && chooser<send_all<double>, double> && chooser<send_scaled<float>, float>);
+
+} // namespace gradcomp::exec

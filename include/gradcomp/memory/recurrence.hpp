@@ -1,0 +1,121 @@
+/// @file The one recurrence of the error-feedback family; its members differ only in numbers and in the point that is evaluated.
+///
+///     p = e + s * direction         what is owed plus what is new          (s = eta; 1 in gradient units)
+///     c = C(p)
+///     e' = p - c                    what stays behind
+///     z' = x - pull * e'            where the next gradient is taken       (pull = lambda; lambda * eta in gradient units)
+///
+/// @cite Xu, Huang, "Detached error feedback for distributed SGD with random sparsification", ICML 2022, Algorithm 1; the others follow
+/// with lambda = 0 (EF), lambda = 1 (SAEF, PSync).
+#pragma once
+
+#include <gradcomp/core/rule.hpp>
+
+#include <cstdint>
+
+namespace gradcomp {
+inline namespace memory {
+
+/// Failed or rejected steps leave all state bitwise as before; costs a second copy of what a sweep writes.
+struct staged {
+    static constexpr bool is_staged = true;
+};
+/// What was not delivered returns to the memory; no second copy.
+struct in_place {
+    static constexpr bool is_staged = false;
+};
+
+/// In what units the memory is kept. They differ only when the learning rate changes.
+enum class units {
+    model,   ///< e holds eta * gradients; a drop of eta leaves what is owed as it is
+    gradient ///< e holds gradients; a drop of eta shrinks what is owed as well
+};
+
+/// The model that evaluate_at() gives.
+enum class evaluation_point {
+    parameters,     ///< x
+    mean_corrected, ///< x - mean over ranks of e: one dense all-reduce an evaluation
+    local           ///< x - this rank's e
+};
+
+/// The sweep of one exchange: the local rule's direction, with or without a memory and a gradient point of its own.
+///
+/// Streams in: the direction's, then e, then x. Streams out: the direction's, then e', then z'.
+template <class T, class Gradient, class Direction, bool HasError, bool HasPoint>
+struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError + HasPoint, Direction::outputs + HasError + HasPoint> {
+    static_assert(HasError || !HasPoint, "a gradient point of its own needs the memory that it is detached from");
+    static constexpr int error_in = Direction::inputs, parameters_in = error_in + 1;
+    static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
+
+    Direction direction;
+    T scale = 1, pull = 0;
+
+    explicit recurrence_rule(const Direction& d) : direction(d) {}
+
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const
+    {
+        const T d = direction.value(g, x);
+        if constexpr (HasError) return multiply_add(scale, d, x[error_in]);
+        else return scale * d;
+    }
+
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T c, T* y) const
+    {
+        direction.leave(direction.value(g, x), y);
+        if constexpr (HasError) y[error_out] = p - c;
+        if constexpr (HasPoint) y[point_out] = multiply_add(-pull, p - c, x[parameters_in]);
+    }
+
+    /// What is owed before the sweep; for guards that tell the new from the old.
+    GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const
+    {
+        if constexpr (HasError) return this->in[error_in][i];
+        else return T(0);
+    }
+
+    /// Rewrites what the memory keeps of element i when its share of the message turns out to be c.
+    GRADCOMP_HD GRADCOMP_INLINE void settle(std::size_t i, T p, T c) const
+    {
+        if constexpr (HasError) this->out[error_out][i] = p - c;
+        if constexpr (HasPoint) this->out[point_out][i] = multiply_add(-pull, p - c, this->in[parameters_in][i]);
+    }
+
+    /// p of the same elements after the sweep, for those that left nothing in the message.
+    auto again() const
+    {
+        if constexpr (HasError || Direction::outputs > 0) {
+            read_rule<T> rule;
+            rule.gradient = this->out[HasError ? error_out : 0];
+            rule.scale = HasError ? T(1) : scale;
+            return rule;
+        } else {
+            return *this; // a direction without state: the sweep wrote nothing, so value() still gives p
+        }
+    }
+};
+
+/// The sweep of a local step between exchanges: D gathers in the memory, the local model moves on.
+///
+///     e' = e + s * direction,  z' = z - eta * direction
+template <class T, class Gradient, class Direction>
+struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::outputs + 2> {
+    static constexpr int error_in = Direction::inputs, point_in = error_in + 1;
+    static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
+
+    Direction direction;
+    T scale = 1, learning_rate = 0;
+
+    explicit drift_rule(const Direction& d) : direction(d) {}
+
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(scale, direction.value(g, x), x[error_in]); }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T, T* y) const
+    {
+        const T d = direction.value(g, x);
+        direction.leave(d, y);
+        y[error_out] = p;
+        y[point_out] = multiply_add(-learning_rate, d, x[point_in]);
+    }
+};
+
+} // namespace memory
+} // namespace gradcomp

@@ -1,0 +1,46 @@
+/// @file Local momentum: each rank averages its own gradients before compression.
+#pragma once
+
+#include <gradcomp/core/concepts.hpp>
+#include <gradcomp/core/error.hpp>
+
+#include <cmath>
+
+namespace gradcomp {
+inline namespace optim {
+
+/// m' = beta * m + (g + weight_decay * z), direction m'; z is the point at which g was taken. No dampening.
+/// State: one model of memory, two when staged.
+/// @cite Xu, Huang, ICML 2022, Algorithm 1.
+struct momentum {
+    double beta = 0.9;         ///< from 0 to below 1
+    double weight_decay = 0.0; ///< from 0
+
+    static constexpr bool keeps_state = true;
+    double decay() const { return weight_decay; }
+    double amplification() const { return 1 / (1 - beta); } ///< the step of a constant gradient, in units of eta
+    /// @throws error invalid_option.
+    void check() const
+    {
+        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", std::to_string(beta), "must be from 0 to below 1");
+        if (!(weight_decay >= 0 && std::isfinite(weight_decay)))
+            throw error(error_code::invalid_option, "weight_decay", std::to_string(weight_decay), "must be finite and not negative");
+    }
+
+    /// Streams in: m, and z with Decay. Streams out: m'.
+    template <class T, bool Decay> struct direction {
+        static constexpr int inputs = 1 + Decay, outputs = 1, point_in = 1;
+        T beta, decay;
+        explicit direction(const momentum& options) : beta(static_cast<T>(options.beta)), decay(static_cast<T>(options.weight_decay)) {}
+        GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const
+        {
+            if constexpr (Decay) return multiply_add(beta, x[0], multiply_add(decay, x[point_in], g));
+            else return multiply_add(beta, x[0], g);
+        }
+        GRADCOMP_HD GRADCOMP_INLINE void leave(T d, T* y) const { y[0] = d; }
+    };
+};
+static_assert(local_rule<momentum>);
+
+} // namespace optim
+} // namespace gradcomp

@@ -1,0 +1,44 @@
+/// @file Momentum after reduction: one velocity for all ranks, built from the mean of the messages.
+#pragma once
+
+#include <gradcomp/core/concepts.hpp>
+#include <gradcomp/core/error.hpp>
+
+namespace gradcomp {
+inline namespace optim {
+
+/// u = mean(c) / eta (mean(c) in gradient units), v' = beta * v + u, x <- x - eta * v'; Nesterov: x <- x - eta * (u + beta * v').
+/// State: two models of memory on each rank that updates x. Every coordinate of x moves.
+/// @cite Vogels, Karimireddy, Jaggi, "PowerSGD", NeurIPS 2019, Algorithm 2.
+struct server_momentum {
+    double beta = 0.9;     ///< from 0 to below 1
+    bool nesterov = false; ///< look one step ahead
+
+    static constexpr bool touches_only_support = false;
+    /// @throws error invalid_option.
+    void check() const
+    {
+        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", std::to_string(beta), "must be from 0 to below 1");
+    }
+
+    /// Stream `gradient`: the sum of messages. Streams in: v, x. Streams out: v', x'.
+    template <class T> struct update : rule_streams<T, T, 2, 2> {
+        T beta = 0, scale = 1, learning_rate = 0, ahead = 0; ///< scale turns the sum of messages into u
+        void set(const server_momentum& options)
+        {
+            beta = static_cast<T>(options.beta);
+            ahead = static_cast<T>(options.nesterov ? 1 : 0);
+        }
+        GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return multiply_add(beta, x[0], scale * sum); }
+        GRADCOMP_HD GRADCOMP_INLINE void leave(T sum, const T* x, T velocity, T, T* y) const
+        {
+            y[0] = velocity;
+            const T step = ahead != T(0) ? multiply_add(beta, velocity, scale * sum) : velocity;
+            y[1] = multiply_add(-learning_rate, step, x[1]);
+        }
+    };
+};
+static_assert(server_rule<server_momentum> && sweep_rule<server_momentum::update<float>>);
+
+} // namespace optim
+} // namespace gradcomp

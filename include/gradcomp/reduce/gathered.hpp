@@ -1,0 +1,38 @@
+/// @file The frame of a gathered message: what travels in front of the payload, and its checks.
+#pragma once
+
+#include <gradcomp/core/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace gradcomp {
+inline namespace reduce {
+
+/// In front of each gathered message: the step it belongs to, and whether its sender met NaN or Inf. 16 bytes keep the payload aligned.
+struct gathered_header {
+    std::uint32_t step = 0;
+    std::uint32_t bad = 0;
+    std::uint64_t bytes = 0; ///< of the payload behind it
+};
+static_assert(sizeof(gathered_header) == 16);
+
+/// Bytes that one rank's message takes among gathered ones, padded so that the next header is aligned.
+constexpr std::size_t gathered_stride(std::size_t payload_bytes) { return sizeof(gathered_header) + (payload_bytes + 15) / 16 * 16; }
+
+/// Reads and checks a header. @throws error bad_message naming the sender when step or size differ from this rank's own.
+inline gathered_header read_header(const std::byte* from, std::uint32_t step, std::size_t payload_bytes, int sender)
+{
+    gathered_header header;
+    std::memcpy(&header, from, sizeof header);
+    if (header.step != step)
+        throw error(error_code::bad_message, "step", std::to_string(header.step), "rank " + std::to_string(sender) + " is at another step than " + std::to_string(step));
+    if (header.bytes != payload_bytes)
+        throw error(error_code::bad_message, "bytes", std::to_string(header.bytes),
+            "rank " + std::to_string(sender) + " sent a message of another size than " + std::to_string(payload_bytes));
+    return header;
+}
+
+} // namespace reduce
+} // namespace gradcomp

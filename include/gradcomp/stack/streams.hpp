@@ -1,0 +1,88 @@
+/// @file The state of one rank: the streams that sweeps read and write, in one or two copies.
+#pragma once
+
+#include <gradcomp/core/scalar.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace gradcomp::stack {
+
+/// One stream. In place, the next value overwrites the present one; staged, it waits beside it until commit().
+template <class Buffer> class stream {
+public:
+    stream() = default;
+    stream(std::size_t size, bool twice) : now_(size), next_(twice ? size : 0), twice_(twice) {}
+
+    auto* now() { return now_.data(); }
+    const auto* now() const { return now_.data(); }
+    auto* next() { return twice_ ? next_.data() : now_.data(); }
+    std::size_t size() const { return now_.size(); }
+    std::size_t bytes() const { return now_.size_bytes() + next_.size_bytes(); }
+    void commit()
+    {
+        if (twice_) std::swap(now_, next_);
+    }
+
+private:
+    Buffer now_, next_;
+    bool twice_ = false;
+};
+
+/// x <- x - scale * v where a message holds v, and the gradient point z = x - pull * e follows.
+template <class T, bool HasPoint> struct update_target {
+    T* x;
+    T* z;
+    const T* e;
+    T scale, pull;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
+    {
+        x[i] = multiply_add(-scale, v, x[i]);
+        if constexpr (HasPoint) z[i] = multiply_add(-pull, e[i], x[i]);
+    }
+};
+
+/// An undelivered message returns to the memory: e <- e + v, and the gradient point follows.
+template <class T, bool HasPoint> struct restore_target {
+    const T* x;
+    T* z;
+    T* e;
+    T pull;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
+    {
+        e[i] += v;
+        if constexpr (HasPoint) z[i] = multiply_add(-pull, e[i], x[i]);
+    }
+};
+
+/// u <- u + v: the sum of messages as a dense vector, for server rules that move every coordinate.
+template <class T> struct accumulate_target {
+    T* u;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { u[i] += v; }
+};
+
+/// z = x - pull * e, element by element; also the evaluation points.
+template <class T> struct point_rule {
+    T* z;
+    const T *x, *e;
+    T pull;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { z[i] = multiply_add(-pull, e[i], x[i]); }
+};
+template <class T> struct copy_rule {
+    T* to;
+    const T* from;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = from[i]; }
+};
+template <class T> struct scale_rule {
+    T* to;
+    const T* from;
+    T factor;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = factor * from[i]; }
+};
+template <class T> struct fill_rule {
+    T* to;
+    T value;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = value; }
+};
+
+} // namespace gradcomp::stack
