@@ -50,13 +50,14 @@ constexpr membership top_k(std::size_t d, std::size_t k) { return random_sparsif
 /// A uniformly random k-subset, unscaled: random sparsification with q = k/d.
 constexpr membership rand_k(std::size_t d, std::size_t k) { return random_sparsification(kept_share(d, k)); }
 
-/// A uniformly random k-subset scaled by d/k: U(d/k), tight. Not a contraction for k <= d/2 (its error is (d/k - 1) ||x||^2 for every x);
-/// above that B3(1 / (2 - d/k)). Scaled back by k/d it is rand_k.
+/// A uniformly random k-subset scaled by d/k: U(d/k) B1(d/k, d/k) B2(1, d/k), tight: s = d/k and t = 1 at every x. Its error is
+/// (d/k - 1) ||x||^2, so it is no contraction for k <= d/2, and B3(1 / (2 - d/k)) above that. Scaled back by k/d it is rand_k.
 constexpr membership rand_k_unbiased(std::size_t d, std::size_t k)
 {
     if (d > 0 && k == 0) return nothing();
     if (k >= d) return identity();
-    return complete({.u = class_u{static_cast<double>(d) / static_cast<double>(k)}});
+    const double zeta = static_cast<double>(d) / static_cast<double>(k);
+    return complete({.u = class_u{zeta}, .b1 = class_b1{zeta, zeta}});
 }
 
 /// A run, or blocks, at keyed random places, unscaled: random sparsification whose q is the probability that a given coordinate is in the

@@ -1,0 +1,69 @@
+/// @file CSER with partial synchronisation of the models alone (the column "PSync" of the DEF paper): no gradient exchange, errors reset each round.
+/// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, CSER: Communication-efficient SGD with Error Reset, NeurIPS 2020, arXiv 2007.13221, with C2 = 0, H = 1.
+#pragma once
+
+#include "vectors.hpp"
+
+namespace reference {
+
+/// What PSync returns for one worker: the synchronised vector and the part that stays its own.
+struct synchronised {
+    vector value, residual;
+};
+
+/// PSync(v_k; C): c = mean of C(v_k), r_k = v_k - C(v_k), v'_k = c + r_k. The mean over workers does not change.
+inline std::vector<synchronised> psync(const std::vector<vector>& v, const compressor& compress, int step)
+{
+    std::vector<vector> sent;
+    for (std::size_t k = 0; k < v.size(); ++k) sent.push_back(compress(v[k], static_cast<int>(k), step));
+    const vector shared = mean(sent);
+    std::vector<synchronised> out;
+    for (std::size_t k = 0; k < v.size(); ++k) {
+        const vector residual = sum(v[k], -1, sent[k]);
+        out.push_back({sum(shared, 1, residual), residual});
+    }
+    return out;
+}
+
+/// The trace of psync_loop: the papers' own variables. x[t] of the common trace is the shared part, local - drift; error is -drift.
+struct psync_trace : trace {
+    std::vector<std::vector<vector>> local; ///< [t][worker]: xk, each worker's own model, which it differentiates and evaluates
+};
+
+/// Per worker a model xk and a drift ek: xk -= eta m_k and ek -= eta m_k in each step; every period steps
+/// (e', ek_new) = PSync(ek), xk += e' - ek, ek = ek_new. The drift has the sign opposite to an error memory's.
+inline psync_trace psync_loop(const vector& start, const settings& run, const gradient_function& gradient, const compressor& compress)
+{
+    const std::size_t d = start.size();
+    std::vector<vector> drift = zeros(run.workers, d), m = zeros(run.workers, d), xk(drift.size(), start);
+    psync_trace out;
+    const auto record = [&] {
+        std::vector<vector> error;
+        for (const vector& e : drift) error.push_back(sum(zeros(d), -1, e));
+        out.x.push_back(sum(xk[0], -1, drift[0])); // the same for every worker up to rounding
+        out.error.push_back(error);
+        out.local.push_back(xk);
+    };
+    record();
+    for (int t = 0; t < run.steps; ++t) {
+        out.point.push_back(xk);
+        for (std::size_t k = 0; k < xk.size(); ++k) {
+            local_momentum(m[k], run, gradient, static_cast<int>(k), t, xk[k]);
+            add(xk[k], -run.learning_rate(t), m[k]);
+            add(drift[k], -run.learning_rate(t), m[k]);
+        }
+        out.direction.push_back(m);
+        if ((t + 1) % run.period == 0) {
+            const std::vector<synchronised> both = psync(drift, compress, t);
+            for (std::size_t k = 0; k < xk.size(); ++k) {
+                add(xk[k], 1, both[k].value);
+                add(xk[k], -1, drift[k]);
+                drift[k] = both[k].residual;
+            }
+        }
+        record();
+    }
+    return out;
+}
+
+} // namespace reference
