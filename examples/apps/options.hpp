@@ -4,10 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace apps {
+
+/// An option whose value turns out to be unusable; what() names both.
+struct option_error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 /// What the user chose; every value is checked.
 struct train_options {

@@ -17,8 +17,11 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace apps {
 namespace {
@@ -56,7 +59,8 @@ std::vector<finished_job> run_jobs(const data::dataset& set, const report_contex
         for (std::size_t at = next++; at < jobs.size(); at = next++) {
             try {
                 results[at] = run_job(set, context, jobs[at], progress);
-                progress.add(schedule.steps() - results[at]->steps, label_of(context, jobs[at]) + " ended early");
+                if (const std::size_t missing = schedule.steps() - results[at]->steps; missing > 0)
+                    progress.add(missing, label_of(context, jobs[at]) + " broke off");
             } catch (const std::exception& error) {
                 progress.note(label_of(context, jobs[at]) + " failed: " + error.what());
             }
@@ -73,7 +77,7 @@ std::vector<finished_job> run_jobs(const data::dataset& set, const report_contex
     return finished;
 }
 
-/// Eight workers keep two cores busy by themselves; more cores carry more trainings.
+/// A training's workers wait for each other at every step: eight of them keep two cores busy, more cores carry more trainings.
 std::size_t trainings_at_a_time(const train_options& options)
 {
     if (options.threads > 0) return options.threads;
@@ -81,11 +85,32 @@ std::size_t trainings_at_a_time(const train_options& options)
     return std::max<std::size_t>(1, cores / options.workers);
 }
 
+/// A folder that cannot be written is better known now than after the trainings.
+void check_out(const std::string& folder)
+{
+    try {
+        std::filesystem::create_directories(folder);
+        const std::filesystem::path probe = std::filesystem::path(folder) / "writable";
+        write_text(probe, "");
+        std::filesystem::remove(probe);
+    } catch (const std::exception& error) {
+        throw option_error("--out = " + folder + ": " + error.what());
+    }
+}
+
+data::dataset load_data(const std::string& folder)
+{
+    try {
+        return data::load_fashion_mnist(data::fashion_request::from_environment(folder));
+    } catch (const data::data_error& error) {
+        throw option_error((folder.empty() ? "GRADCOMP_DATA: " : "--data = " + folder + ": ") + error.what());
+    }
+}
+
 int run(const train_options& options)
 {
-    std::filesystem::create_directories(options.out);
-    write_records({}, options.out); // a folder that cannot be written is better known now than after the trainings
-    const data::dataset set = data::load_fashion_mnist(data::fashion_request::from_environment(options.data));
+    check_out(options.out);
+    const data::dataset set = load_data(options.data);
     for (const std::string& note : set.notes) std::printf("%s\n", note.c_str());
     report_context context{.program = "train_fashion", .data = set.name, .settings = {}};
     context.settings.workers = options.workers;
@@ -93,8 +118,8 @@ int run(const train_options& options)
     context.settings.learning_rate = options.learning_rate;
     context.settings.lambda = options.lambda;
     if (set.train.count < context.settings.workers * context.settings.batch)
-        throw data::data_error("the training set has " + std::to_string(set.train.count) + " images, too few for " + std::to_string(options.workers) +
-            " workers with " + std::to_string(context.settings.batch) + " each");
+        throw option_error("--workers = " + std::to_string(options.workers) + ": the training set has " + std::to_string(set.train.count) +
+            " images, too few for batches of " + std::to_string(context.settings.batch));
     const std::vector<training_job> jobs = plan_jobs(options.methods, options.ratios, options.seeds);
     std::printf("%s: %zu trainings\n", describe(context).c_str(), jobs.size());
     std::fflush(stdout);
@@ -117,8 +142,8 @@ int main(int argc, char** argv)
     if (!options) return exit_code;
     try {
         return apps::run(*options);
-    } catch (const apps::data::data_error& error) {
-        std::fprintf(stderr, "train_fashion: %s%s\n", options->data.empty() ? "" : "--data: ", error.what());
+    } catch (const apps::option_error& error) {
+        std::fprintf(stderr, "train_fashion: %s\n", error.what());
         return 2;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "train_fashion: %s\n", error.what());

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <string>
@@ -31,30 +32,28 @@ public:
         model_.initialise(parameters_, job.seed);
     }
 
-    /// Attaches the stack, trains, measures. A run that diverges until a gradient is no longer finite ends early and says so.
+    /// Attaches the stack, trains, measures. A run that diverges until a gradient is no longer finite ends early, says so, and is measured there.
     /// @throws gradcomp::error for every other failure.
     template <class Stack> training_result run(const Stack& stack, progress_bar& progress, const std::string& label)
     {
         auto exchange = stack.attach(model_.tensors(), std::span<float>(parameters_));
         training_result result;
         const auto start = std::chrono::steady_clock::now();
+        std::string broke_off;
         try {
             train(exchange, progress, label, result.steps);
         } catch (const gradcomp::error& error) {
-            // Every rank throws alike, so every rank leaves the loop in the same step.
+            // Every rank throws alike, so every rank leaves the loop in the same step and x is as the last step left it.
             if (error.code() != gradcomp::error_code::non_finite) throw;
-            result.diverged = true;
-            result.remedy = error.what();
+            broke_off = "Broke off at step " + std::to_string(result.steps) + ": " + error.what() + ".";
         }
         result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         result.message_bytes = exchange.message_bytes();
         result.wire_bytes = exchange.wire_bytes();
-        if (!result.diverged) {
-            const auto health = exchange.health();
-            result.diverged = health.diverging;
-            if (health.diverging) result.remedy = health.text;
-            measure(exchange, result);
-        }
+        const auto health = exchange.health();
+        result.diverged = health.diverging || !broke_off.empty();
+        result.remedy = health.text + (health.text.empty() || broke_off.empty() ? "" : " ") + broke_off;
+        measure(exchange, result);
         return result;
     }
 
@@ -106,10 +105,11 @@ private:
         return {own_point ? percent(point, set_.test, 0, set_.test.count) : slice(set_.test), slice(set_.train)};
     }
 
-    /// Percent right over all ranks, each of which looks at its images [begin, end).
+    /// Percent right over all ranks, each of which looks at its images [begin, end); NaN where a rank's point is not finite.
     double percent(std::span<const float> point, const data::labelled_images& images, std::size_t begin, std::size_t end)
     {
-        std::array<std::uint64_t, 2> mine = {0, end - begin}, all = {0, 0};
+        const bool finite = std::all_of(point.begin(), point.end(), [](float value) { return gradcomp::is_finite(value); });
+        std::array<std::uint64_t, 3> mine = {0, end - begin, finite ? 0u : 1u}, all = {};
         std::array<std::uint32_t, rows> which{};
         for (std::size_t at = begin; at < end; at += rows) {
             const std::size_t count = std::min(rows, end - at);
@@ -120,6 +120,7 @@ private:
             mine[0] += model_.correct(point, batch, labels, work_);
         }
         communicator_.all_reduce(gradcomp::host_view<const std::uint64_t>(mine.data(), mine.size()), gradcomp::host_view<std::uint64_t>(all.data(), all.size()));
+        if (all[2] > 0) return std::numeric_limits<double>::quiet_NaN();
         return 100.0 * static_cast<double>(all[0]) / static_cast<double>(std::max<std::uint64_t>(all[1], 1));
     }
 

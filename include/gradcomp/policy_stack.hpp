@@ -78,12 +78,16 @@ struct policy_stack {
     stack::exchange<policy_stack, T> attach(const tensor_list& tensors, std::span<T> parameters, const expectation& expected = {}) const
     {
         static_assert(std::same_as<T, float> || std::same_as<T, double>, "gradcomp: parameters must be float or double, and not const.");
-        check_options();
-        const theory::membership classes = stack::classes_over(compressor, tensors);
-        stack::require_contraction<Memory>(classes);
-        if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
-            warn(warning->text().c_str());
-        return stack::exchange<policy_stack, T>(*this, tensors, parameters);
+        try {
+            check_options();
+            const theory::membership classes = stack::classes_over(compressor, tensors);
+            stack::require_contraction<Memory>(classes);
+            if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
+                warn(warning->text().c_str());
+            return stack::exchange<policy_stack, T>(*this, tensors, parameters);
+        } catch (const error& e) {
+            throw e.at({.rank = reducer.rank()});
+        }
     }
     /// The same for any contiguous container of parameters.
     template <class Range>
@@ -100,7 +104,7 @@ private:
         memory.check();
         local.check();
         server.check();
-        if (period < 1) throw error(error_code::invalid_option, "period", "0", "must be at least 1: steps from one exchange to the next", {.rank = reducer.rank()});
+        if (period < 1) throw error(error_code::invalid_option, "period", "0", "must be at least 1: steps from one exchange to the next");
     }
     theory::training_run training_run_of(const expectation& expected) const
     {

@@ -59,7 +59,7 @@ TEST_CASE("operations and elements carry the names of their declarations")
 TEST_CASE("ring chunks cover a message without gap or overlap and differ in size by at most one")
 {
     for (int ranks = 1; ranks <= 8; ++ranks)
-        for (std::size_t count : {0, 1, 2, 5, 7, 8, 9, 63, 64, 65, 1025}) {
+        for (std::size_t count : {0u, 1u, 2u, 5u, 7u, 8u, 9u, 63u, 64u, 65u, 1025u}) {
             std::size_t next = 0, least = count, most = 0;
             for (int c = 0; c < ranks; ++c) {
                 const gc::comm::ring_chunk chunk = gc::comm::chunk_of(count, ranks, c);
@@ -77,7 +77,7 @@ TEST_CASE("ring chunks cover a message without gap or overlap and differ in size
 TEST_CASE("a ring sends 2 (n - 1) / n of a divisible message from each rank and 2 (n - 1) messages in all")
 {
     for (int ranks = 1; ranks <= 8; ++ranks)
-        for (std::size_t count : {0, 1, 3, 7, 840, 841, 1025}) {
+        for (std::size_t count : {0u, 1u, 3u, 7u, 840u, 841u, 1025u}) {
             std::uint64_t total = 0;
             for (int rank = 0; rank < ranks; ++rank) {
                 const std::uint64_t sent = gc::comm::ring_elements_sent(count, ranks, rank);

@@ -117,7 +117,7 @@ TEST_CASE("all_gather, gather, broadcast and all_to_all move every byte to its p
         gc::comm::run_ranks(ranks, [&](in_process communicator) {
             const int rank = communicator.rank();
             int& bad = wrong[index(rank)];
-            for (const std::size_t size : {0, 1, 5, 64, 1001}) {
+            for (const std::size_t size : {0u, 1u, 5u, 64u, 1001u}) {
                 std::vector<std::byte> expected;
                 for (int peer = 0; peer < ranks; ++peer) {
                     const auto part = pattern(size, peer);
@@ -186,7 +186,7 @@ TEST_CASE("bytes_sent counts what the operation of that name sends over links be
                 wrong[index(rank)] += communicator.bytes_sent() - before != bytes;
                 before = communicator.bytes_sent();
             };
-            for (const std::size_t count : {0, 1, 3, 7, 840, 841, 1025}) {
+            for (const std::size_t count : {0u, 1u, 3u, 7u, 840u, 841u, 1025u}) {
                 std::vector<float> values(count);
                 communicator.all_reduce<float>(values, values);
                 std::uint64_t elements = 0; // what leaves this rank, hop by hop

@@ -5,6 +5,7 @@
 #include "vectors.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 namespace reference {
@@ -26,7 +27,9 @@ inline compressor top_k(std::size_t k)
     return [k](const vector& v, int, int) {
         std::vector<std::size_t> order(v.size());
         for (std::size_t i = 0; i < v.size(); ++i) order[i] = i;
-        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return std::abs(v[a]) > std::abs(v[b]); });
+        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+            return std::abs(v[a]) > std::abs(v[b]) || (std::abs(v[a]) == std::abs(v[b]) && a < b);
+        });
         vector out = zeros(v.size());
         for (std::size_t i = 0; i < k && i < v.size(); ++i) out[order[i]] = v[order[i]];
         return out;

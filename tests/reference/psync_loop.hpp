@@ -25,7 +25,8 @@ inline std::vector<synchronised> psync(const std::vector<vector>& v, const compr
     return out;
 }
 
-/// The trace of psync_loop: the papers' own variables. x[t] of the common trace is the shared part, local - drift; error is -drift.
+/// The trace of psync_loop: the paper's own local models beside the common fields, of which x is the shared part, local - drift, and error
+/// is -drift, both as of the last exchange (during a round the drift also holds the round's steps).
 struct psync_trace : trace {
     std::vector<std::vector<vector>> local; ///< [t][worker]: xk, each worker's own model, which it differentiates and evaluates
 };
@@ -36,15 +37,7 @@ inline psync_trace psync_loop(const vector& start, const settings& run, const gr
 {
     const std::size_t d = start.size();
     std::vector<vector> drift = zeros(run.workers, d), m = zeros(run.workers, d), xk(drift.size(), start);
-    psync_trace out;
-    const auto record = [&] {
-        std::vector<vector> error;
-        for (const vector& e : drift) error.push_back(sum(zeros(d), -1, e));
-        out.x.push_back(sum(xk[0], -1, drift[0])); // the same for every worker up to rounding
-        out.error.push_back(error);
-        out.local.push_back(xk);
-    };
-    record();
+    psync_trace out{{{start}, {drift}, {}, {}}, {xk}};
     for (int t = 0; t < run.steps; ++t) {
         out.point.push_back(xk);
         for (std::size_t k = 0; k < xk.size(); ++k) {
@@ -60,8 +53,14 @@ inline psync_trace psync_loop(const vector& start, const settings& run, const gr
                 add(xk[k], -1, drift[k]);
                 drift[k] = both[k].residual;
             }
+            out.x.push_back(sum(xk[0], -1, drift[0])); // the same for every worker up to rounding
+            out.error.push_back({});
+            for (const vector& e : drift) out.error.back().push_back(sum(zeros(d), -1, e));
+        } else {
+            out.x.push_back(out.x.back());
+            out.error.push_back(out.error.back());
         }
-        record();
+        out.local.push_back(xk);
     }
     return out;
 }

@@ -42,7 +42,7 @@ exact::operation random_operator(std::mt19937_64& random, std::size_t d)
 {
     std::normal_distribution<double> gauss;
     std::uniform_real_distribution<double> uniform(0, 1);
-    const double centre = 0.1 + 1.6 * uniform(random), width = 0.6 * uniform(random);
+    const double centre = 0.1 + 2.5 * uniform(random), width = 0.6 * uniform(random);
     std::vector<std::vector<exact::vector>> matrices(3, std::vector<exact::vector>(d, exact::vector(d, 0.0)));
     for (auto& matrix : matrices)
         for (std::size_t i = 0; i < d; ++i)
@@ -77,7 +77,7 @@ TEST_CASE("no random operator breaks what follows from its narrowest classes")
 {
     std::mt19937_64 random(11);
     int contractions = 0, others = 0;
-    for (int n = 0; n < 3000; ++n) {
+    for (int n = 0; n < 600; ++n) {
         const std::size_t d = 1 + random() % 4;
         const exact::operation c = random_operator(random, d);
         const std::vector<exact::vector> probes = exact::probes(d, static_cast<unsigned>(n), 12);
@@ -101,8 +101,8 @@ TEST_CASE("no random operator breaks what follows from its narrowest classes")
         for (const auto& to : {theory::contractive_scaling(b1), theory::contractive_scaling(b2)})
             for (const auto& x : probes) check_holds({.b3 = to.b3}, exact::moments_of(exact::scaled(to.factor, c), x));
     }
-    CHECK(contractions > 300);
-    CHECK(others > 300);
+    CHECK(contractions > 100);
+    CHECK(others > 50);
 }
 
 TEST_CASE("unbiased operators: B1(1, zeta), B2(1, zeta), C / zeta in B3(zeta), and C itself in B3(1 / (2 - zeta)) only below zeta = 2")

@@ -142,7 +142,8 @@ private:
     {
         const std::less<const T*> before;
         if (in.empty() || out.empty() || !before(in.data(), out.data() + out.size()) || !before(out.data(), in.data() + in.size())) return;
-        throw error(error_code::overlap, field, std::to_string(out.data() - in.data()) + " elements from the input", "must not overlap it", {.rank = rank_});
+        throw error(error_code::overlap, field, std::to_string(out.data() - in.data()) + " elements from the input", "must not overlap it",
+            {.rank = rank_});
     }
 
     /// `all` holds one place per rank, and `mine` is outside of it or exactly its own place.

@@ -40,7 +40,8 @@ public:
     {
         if (size < 1) throw error(error_code::invalid_option, "ranks", std::to_string(size), "must be at least 1");
         if (options_.deadline.count() <= 0 || options_.deadline > std::chrono::hours(24 * 365))
-            throw error(error_code::invalid_option, "deadline", std::to_string(options_.deadline.count()) + " us", "must be above 0 and at most a year");
+            throw error(error_code::invalid_option, "deadline", std::to_string(options_.deadline.count()) + " us",
+                "must be above 0 and at most a year");
         check(options_.faults, size);
         seats_ = std::vector<seat>(static_cast<std::size_t>(size));
         arrivals_.resize(static_cast<std::size_t>(size));

@@ -65,26 +65,55 @@ template <class... Cases> struct by_tensor {
         std::apply([](const auto&... one) { (one.use.check(), ...); }, cases);
     }
 
-    /// The class over a whole list: of each tensor its case's, packed.
+    using groups = std::array<std::vector<std::size_t>, sizeof...(Cases)>; ///< the tensors of each case, ascending
+
+    /// Gives each of `tensors` to the first case that applies to it. @throws error invalid_option naming a tensor to which none does.
+    groups assign(const tensor_list& list, const std::vector<std::size_t>& tensors) const
+    {
+        groups result;
+        for (const std::size_t t : tensors) {
+            std::size_t n = 0;
+            bool taken = false;
+            const auto offer = [&](const auto& one) {
+                if (!taken && one.applies(list[t])) result[n].push_back(t), taken = true;
+                ++n;
+            };
+            std::apply([&](const auto&... one) { (offer(one), ...); }, cases);
+            if (!taken)
+                throw error(error_code::invalid_option, "compressor", "by_tensor", "no case applies to this tensor; end the list with otherwise(...)",
+                    {.tensor = list.name(t)});
+        }
+        return result;
+    }
+
+    /// The class over a whole list: each case's over its tensors, packed. @throws error as the cases' options do, and as assign().
     theory::membership classes_over(const tensor_list& list) const
     {
+        std::vector<std::size_t> all(list.count());
+        for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
+        return classes_over(list, all);
+    }
+    theory::membership classes_over(const tensor_list& list, const std::vector<std::size_t>& tensors) const
+    {
+        const groups mine = assign(list, tensors);
         theory::membership all = theory::identity();
-        for (std::size_t t = 0; t < list.count(); ++t) {
-            bool taken = false;
-            std::apply([&](const auto&... one) { ((!taken && one.applies(list[t]) ? (all = theory::packed(all, one.use.classes(list.size(t))), taken = true) : false), ...); }, cases);
-        }
+        std::size_t n = 0;
+        std::apply([&](const auto&... one) { ((all = theory::packed(all, classes_of(one.use, list, mine[n++]))), ...); }, cases);
         return all;
     }
 
     template <class T, class Executor> class coder {
     public:
         coder(const by_tensor& options, const Executor& team, const coder_start& start)
-            : groups_(assign(options, start)), parts_(make(options, team, start, std::index_sequence_for<Cases...>{}))
+            : parts_(make(options, team, start, options.assign(*start.list, *start.tensors), std::index_sequence_for<Cases...>{}))
         {
-            std::size_t n = 0, elements = 0, bytes = 0;
-            std::apply([&](const auto&... part) { ((offset_[n++] = bytes, elements += part.elements(), bytes += padded(part.bytes())), ...); }, parts_);
-            elements_ = elements;
-            bytes_ = bytes;
+            std::size_t n = 0;
+            const auto place = [&](const auto& part) {
+                offset_[n++] = bytes_;
+                elements_ += part.elements();
+                bytes_ += padded(part.bytes());
+            };
+            std::apply([&](const auto&... part) { (place(part), ...); }, parts_);
         }
         std::size_t elements() const { return elements_; }
         std::size_t bytes() const { return bytes_; }
@@ -97,7 +126,12 @@ template <class... Cases> struct by_tensor {
         {
             exec::sweep_tally tally;
             std::size_t n = 0;
-            std::apply([&](auto&... part) { ((tally += part.encode(team, rule_of, state, message + offset_[n++], options)), ...); }, parts_);
+            const auto one = [&](auto& part) {
+                std::byte* const at = message + offset_[n++];
+                tally += part.encode(team, rule_of, state, at, options);
+                std::fill(at + part.bytes(), at + padded(part.bytes()), std::byte{0});
+            };
+            std::apply([&](auto&... part) { (one(part), ...); }, parts_);
             return tally;
         }
         void check(const std::byte* message) const
@@ -112,43 +146,51 @@ template <class... Cases> struct by_tensor {
         }
 
     private:
-        using groups = std::array<std::vector<std::size_t>, sizeof...(Cases)>;
-
-        /// A part starts where its values are aligned; parts that add need no padding, their sizes are multiples of sizeof(T).
+        /// A part starts where its values are aligned, behind zeros; parts that add need no padding, their sizes are multiples of sizeof(T).
         static std::size_t padded(std::size_t bytes) { return (bytes + sizeof(T) - 1) / sizeof(T) * sizeof(T); }
 
-        static groups assign(const by_tensor& options, const coder_start& start)
-        {
-            groups result;
-            for (const std::size_t t : *start.tensors) {
-                std::size_t n = 0;
-                bool taken = false;
-                std::apply([&](const auto&... one) { ((!taken && one.applies((*start.list)[t]) ? (result[n].push_back(t), taken = true) : false, ++n), ...); }, options.cases);
-                if (!taken)
-                    throw error(error_code::invalid_option, "compressor", "by_tensor", "no case applies to this tensor; end the list with otherwise(...)",
-                        {.tensor = start.list->name(t)});
-            }
-            return result;
-        }
         template <class C> using coder_of = decltype(std::declval<const C&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
         using parts = std::tuple<coder_of<compressor_of<Cases>>...>;
 
-        template <std::size_t... N> parts make(const by_tensor& options, const Executor& team, const coder_start& start, std::index_sequence<N...>) const
+        template <std::size_t... N>
+        static parts make(const by_tensor& options, const Executor& team, const coder_start& start, const groups& tensors, std::index_sequence<N...>)
         {
-            const auto one = [&](const auto& which, const std::vector<std::size_t>& tensors) {
+            const auto one = [&](const auto& which, const std::vector<std::size_t>& mine) {
                 coder_start with = start;
-                with.tensors = &tensors;
+                with.tensors = &mine;
                 return which.use.template start<T>(team, with);
             };
-            return parts{one(std::get<N>(options.cases), groups_[N])...};
+            return parts{one(std::get<N>(options.cases), tensors[N])...};
         }
 
-        groups groups_;
         parts parts_;
         std::array<std::size_t, sizeof...(Cases)> offset_{};
         std::size_t elements_ = 0, bytes_ = 0;
     };
     template <class T, class Executor> auto start(const Executor& team, const coder_start& with) const { return coder<T, Executor>(*this, team, with); }
+
+private:
+    template <class C> static theory::membership classes_of(const C& one, const tensor_list& list, const std::vector<std::size_t>& tensors)
+    {
+        if constexpr (requires { one.classes_over(list, tensors); }) {
+            return one.classes_over(list, tensors);
+        } else {
+            theory::membership all = theory::identity();
+            std::size_t total = 0;
+            bool together = false;
+            if constexpr (requires { one.scope; }) together = one.scope == scope::whole_model;
+            for (const std::size_t t : tensors) total += list.size(t);
+            if (together) return tensors.empty() ? all : one.classes(total);
+            for (const std::size_t t : tensors) {
+                try {
+                    all = theory::packed(all, one.classes(list.size(t)));
+                } catch (const error& e) {
+                    throw e.at({.tensor = list.name(t)});
+                }
+            }
+            return all;
+        }
+    }
 };
 static_assert(compressor<decltype(by_tensor{otherwise(identity{})})>);
 

@@ -57,6 +57,8 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
                         {.tensor = start.list->name(layout_.segments[s.begin].tensor)});
                 subsets_.emplace_back(s.size, s.kept);
             }
+            if (!shared_support && layout_.size > 0xffffffffu)
+                throw error(error_code::size_overflow, "size", std::to_string(layout_.size), "rand_k numbers the elements of its tensors with 32 bits");
         }
         std::size_t elements() const { return additive ? layout_.kept : 0; }
         std::size_t bytes() const { return values_bytes() + (shared_support ? 0 : layout_.kept * sizeof(std::uint32_t)); }

@@ -47,7 +47,13 @@ struct random_block {
         coder(const random_block& options, const coder_start& start)
             : layout_(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return options.choice(d).kept; })), seed_(start.seed)
         {
-            for (const selection& s : layout_.selections) blocks_.emplace_back(options.choice(s.size));
+            for (const selection& s : layout_.selections) {
+                const block_choice choice = options.choice(s.size);
+                if (choice.block != 0 && choice.blocks() > std::uint64_t{1} << 31)
+                    throw error(error_code::size_overflow, "block", std::to_string(choice.block), "makes more than 2^31 blocks",
+                        {.tensor = start.list->name(layout_.segments[s.begin].tensor)});
+                blocks_.emplace_back(choice);
+            }
         }
         std::size_t elements() const { return layout_.kept; }
         std::size_t bytes() const { return layout_.kept * sizeof(T); }

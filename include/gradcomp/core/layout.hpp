@@ -41,7 +41,7 @@ struct layout {
 };
 
 /// Cuts `tensors` (numbers in `list`, ascending) into selections; `kept_of(d)` says how many of d elements a message carries.
-/// A selection over the whole model takes the number of its first tensor as its random key.
+/// A selection over the whole model takes the number of its first tensor as its random key. @throws what kept_of throws, with the tensor's name.
 template <class KeptOf> layout make_layout(const tensor_list& list, const std::vector<std::size_t>& tensors, scope over, KeptOf kept_of)
 {
     layout result;
@@ -56,7 +56,11 @@ template <class KeptOf> layout make_layout(const tensor_list& list, const std::v
         result.size += list.size(t);
     }
     for (selection& s : result.selections) {
-        s.kept = kept_of(s.size);
+        try {
+            s.kept = kept_of(s.size);
+        } catch (const error& e) {
+            throw e.at({.tensor = over == scope::per_tensor ? list.name(result.segments[s.begin].tensor) : std::string()});
+        }
         s.payload = result.kept;
         result.kept += s.kept;
     }

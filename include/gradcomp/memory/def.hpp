@@ -3,9 +3,8 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/text.hpp>
 #include <gradcomp/memory/recurrence.hpp>
-
-#include <cmath>
 
 namespace gradcomp {
 inline namespace memory {
@@ -29,7 +28,7 @@ template <class Storage = in_place> struct def {
     /// @throws error invalid_option unless lambda is from 0 to 1.
     void check() const
     {
-        if (!(lambda >= 0 && lambda <= 1)) throw error(error_code::invalid_option, "lambda", std::to_string(lambda), "must be from 0 to 1");
+        if (!(lambda >= 0 && lambda <= 1)) throw error(error_code::invalid_option, "lambda", text_of(lambda), "must be from 0 to 1");
     }
 };
 static_assert(error_memory<def<>> && error_memory<def<staged>>);

@@ -2,10 +2,7 @@
 #pragma once
 
 #include <gradcomp/core/concepts.hpp>
-#include <gradcomp/core/error.hpp>
 #include <gradcomp/memory/recurrence.hpp>
-
-#include <cmath>
 
 namespace gradcomp {
 inline namespace memory {

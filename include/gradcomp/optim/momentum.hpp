@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/text.hpp>
 
 #include <cmath>
 
@@ -22,9 +23,9 @@ struct momentum {
     /// @throws error invalid_option.
     void check() const
     {
-        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", std::to_string(beta), "must be from 0 to below 1");
+        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", text_of(beta), "must be from 0 to below 1");
         if (!(weight_decay >= 0 && std::isfinite(weight_decay)))
-            throw error(error_code::invalid_option, "weight_decay", std::to_string(weight_decay), "must be finite and not negative");
+            throw error(error_code::invalid_option, "weight_decay", text_of(weight_decay), "must be finite and not negative");
     }
 
     /// Streams in: m, and z with Decay. Streams out: m'.

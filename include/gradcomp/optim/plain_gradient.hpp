@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/text.hpp>
 
 #include <cmath>
 
@@ -20,7 +21,7 @@ struct plain_gradient {
     void check() const
     {
         if (!(weight_decay >= 0 && std::isfinite(weight_decay)))
-            throw error(error_code::invalid_option, "weight_decay", std::to_string(weight_decay), "must be finite and not negative");
+            throw error(error_code::invalid_option, "weight_decay", text_of(weight_decay), "must be finite and not negative");
     }
 
     /// Streams in: z with Decay.

@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/text.hpp>
 
 namespace gradcomp {
 inline namespace optim {
@@ -18,7 +19,7 @@ struct server_momentum {
     /// @throws error invalid_option.
     void check() const
     {
-        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", std::to_string(beta), "must be from 0 to below 1");
+        if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", text_of(beta), "must be from 0 to below 1");
     }
 
     /// Stream `gradient`: the sum of messages. Streams in: v, x. Streams out: v', x'.

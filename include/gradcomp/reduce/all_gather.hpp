@@ -32,11 +32,11 @@ template <class Communicator> struct all_gather {
         /// @param bad this rank's vote; @return whether any rank voted so. @throws error of the communicator, or bad_message.
         bool exchange(bool bad, std::uint32_t step)
         {
-            const gathered_header header{step, bad, bytes_};
+            const gathered_header header{step, bad ? verdict::rejected : verdict::accepted, bytes_};
             std::memcpy(mine_.data(), &header, sizeof header);
             communicator_.all_gather(view<const std::byte, Executor::space>(mine_.data(), mine_.size()), view<std::byte, Executor::space>(all_.data(), all_.size()));
             bool any = false;
-            for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).bad != 0;
+            for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).said != verdict::accepted;
             return any;
         }
 

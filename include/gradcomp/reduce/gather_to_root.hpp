@@ -36,12 +36,12 @@ template <class Communicator> struct gather_to_root {
         /// @param bad this rank's vote; @return on the root, whether any rank voted so; elsewhere false: publish() brings the verdict.
         bool exchange(bool bad, std::uint32_t step)
         {
-            const gathered_header header{step, bad, bytes_};
+            const gathered_header header{step, bad ? verdict::rejected : verdict::accepted, bytes_};
             std::memcpy(mine_.data(), &header, sizeof header);
             communicator_.gather(view<const std::byte, Executor::space>(mine_.data(), mine_.size()), view<std::byte, Executor::space>(all_.data(), all_.size()), root_);
             bool any = false;
             if (is_root())
-                for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).bad != 0;
+                for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).said != verdict::accepted;
             return any;
         }
 
@@ -51,16 +51,16 @@ template <class Communicator> struct gather_to_root {
         /// The parameters on their way: the root writes them, publish() brings them to all.
         T* parameters() { return reinterpret_cast<T*>(news_.data() + sizeof(gathered_header)); }
 
-        /// Sends verdict and parameters from the root to all. @return whether any rank voted that the step is bad.
-        bool publish(bool bad, std::uint32_t step)
+        /// Sends verdict and parameters from the root to all. @return what the root said. @throws error of the communicator, or bad_message.
+        verdict publish(verdict said, std::uint32_t step)
         {
             const std::size_t payload = news_.size() - sizeof(gathered_header);
             if (is_root()) {
-                const gathered_header header{step, bad, payload};
+                const gathered_header header{step, said, payload};
                 std::memcpy(news_.data(), &header, sizeof header);
             }
             communicator_.broadcast(view<std::byte, Executor::space>(news_.data(), news_.size()), root_);
-            return read_header(news_.data(), step, payload, root_).bad != 0;
+            return read_header(news_.data(), step, payload, root_).said;
         }
 
     private:

@@ -10,10 +10,17 @@
 namespace gradcomp {
 inline namespace reduce {
 
+/// What a rank says of a step's message, and a root of all of them.
+enum class verdict : std::uint32_t {
+    accepted,
+    rejected,  ///< somebody met NaN or Inf
+    unreadable ///< the root could not read a message
+};
+
 /// In front of each gathered message: the step it belongs to, and whether its sender met NaN or Inf. 16 bytes keep the payload aligned.
 struct gathered_header {
     std::uint32_t step = 0;
-    std::uint32_t bad = 0;
+    verdict said = verdict::accepted;
     std::uint64_t bytes = 0; ///< of the payload behind it
 };
 static_assert(sizeof(gathered_header) == 16);
@@ -21,7 +28,7 @@ static_assert(sizeof(gathered_header) == 16);
 /// Bytes that one rank's message takes among gathered ones, padded so that the next header is aligned.
 constexpr std::size_t gathered_stride(std::size_t payload_bytes) { return sizeof(gathered_header) + (payload_bytes + 15) / 16 * 16; }
 
-/// Reads and checks a header. @throws error bad_message naming the sender when step or size differ from this rank's own.
+/// Reads and checks a header. @throws error bad_message naming the sender when step or size differ from this rank's own, or the verdict is none.
 inline gathered_header read_header(const std::byte* from, std::uint32_t step, std::size_t payload_bytes, int sender)
 {
     gathered_header header;
@@ -31,6 +38,8 @@ inline gathered_header read_header(const std::byte* from, std::uint32_t step, st
     if (header.bytes != payload_bytes)
         throw error(error_code::bad_message, "bytes", std::to_string(header.bytes),
             "rank " + std::to_string(sender) + " sent a message of another size than " + std::to_string(payload_bytes));
+    if (header.said > verdict::unreadable)
+        throw error(error_code::bad_message, "verdict", std::to_string(static_cast<std::uint32_t>(header.said)), "rank " + std::to_string(sender) + " sent no verdict");
     return header;
 }
 

@@ -5,10 +5,10 @@
 #include <gradcomp/core/tensors.hpp>
 #include <gradcomp/core/text.hpp>
 
-#include <cmath>
 #include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace gradcomp::stack {
@@ -28,16 +28,16 @@ public:
         require_pointer("parameters", parameters.data(), parameters.size());
     }
 
-    /// @throws error size_changed, invalid_argument, overlap.
-    void take(std::span<const T> gradient, std::span<const T> point)
+    /// @param point, errors the run's own memory, which a step rewrites. @throws error size_changed, invalid_argument, overlap.
+    void take(std::span<const T> gradient, std::span<const T> point, std::span<const T> errors)
     {
         require_size("gradient", gradient.size());
         require_pointer("gradient", gradient.data(), gradient.size());
-        require_apart(gradient, point, "gradient", {});
+        require_apart(gradient, point, errors, {});
         for (std::size_t t = 0; t < gradients_.size(); ++t) gradients_[t] = gradient.data() + tensors_->offset(t);
     }
     /// @throws error size_changed, invalid_argument, overlap, each naming the tensor.
-    void take(std::span<const std::span<const T>> gradients, std::span<const T> point)
+    void take(std::span<const std::span<const T>> gradients, std::span<const T> point, std::span<const T> errors)
     {
         if (gradients.size() != gradients_.size())
             throw error(error_code::size_changed, "gradients", std::to_string(gradients.size()), "must be one span per tensor, " + std::to_string(gradients_.size()));
@@ -47,9 +47,20 @@ public:
                 throw error(error_code::size_changed, "gradient", std::to_string(gradients[t].size()),
                     "must have the " + std::to_string(tensors_->size(t)) + " elements that attach() saw", {.tensor = name});
             if (gradients[t].data() == nullptr && !gradients[t].empty()) throw error(error_code::invalid_argument, "gradient", "null", "must point to memory", {.tensor = name});
-            require_apart(gradients[t], point, "gradient", name);
+            require_apart(gradients[t], point, errors, name);
         }
         for (std::size_t t = 0; t < gradients.size(); ++t) gradients_[t] = gradients[t].data();
+    }
+
+    /// A place to write a model to: apart from the run's own memory; the parameters as a whole, or apart from them.
+    void check_destination(std::span<const T> destination, std::span<const T> point, std::span<const T> errors) const
+    {
+        require_size("destination", destination.size());
+        require_pointer("destination", destination.data(), destination.size());
+        if (destination.data() == parameters_.data()) return;
+        require_apart(destination, parameters_, "destination", "parameters", {});
+        require_apart(destination, point, "destination", "gradient_point()", {});
+        require_apart(destination, errors, "destination", "error()", {});
     }
 
     const T* gradient(std::size_t tensor) const { return gradients_[tensor]; }
@@ -63,10 +74,14 @@ public:
     {
         if (data == nullptr && size > 0) throw error(error_code::invalid_argument, field, "null", "must point to memory");
     }
-    static void require_rate(double learning_rate)
+    /// The learning rate as the element type holds it. @throws error invalid_option.
+    static T checked_rate(double learning_rate)
     {
-        if (!(std::isfinite(learning_rate) && learning_rate >= 0))
-            throw error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "must be finite and not negative");
+        const T rate = static_cast<T>(learning_rate);
+        if (!(is_finite(rate) && rate >= T(0)))
+            throw error(error_code::invalid_option, "learning_rate", text_of(learning_rate),
+                std::is_same_v<T, float> ? "must be finite as a float, and not negative" : "must be finite and not negative");
+        return rate;
     }
 
     /// The first element of the present gradient that is not finite. On the way to an error, so it may be slow.
@@ -80,15 +95,18 @@ public:
     }
 
 private:
-    /// A gradient inside the model or the gradient point would change while it is read.
-    void require_apart(std::span<const T> gradient, std::span<const T> point, const char* field, const std::string& tensor) const
+    /// A gradient inside the model or the run's memory would change while it is read.
+    void require_apart(std::span<const T> gradient, std::span<const T> point, std::span<const T> errors, const std::string& tensor) const
     {
-        const auto meet = [](std::span<const T> a, std::span<const T> b) {
-            const std::less<const T*> before;
-            return !a.empty() && !b.empty() && before(a.data(), b.data() + b.size()) && before(b.data(), a.data() + a.size());
-        };
-        if (meet(gradient, parameters_)) throw error(error_code::overlap, field, "parameters", "must not overlap the parameters", {.tensor = tensor});
-        if (meet(gradient, point)) throw error(error_code::overlap, field, "gradient_point()", "must not overlap the gradient point", {.tensor = tensor});
+        require_apart(gradient, parameters_, "gradient", "parameters", tensor);
+        require_apart(gradient, point, "gradient", "gradient_point()", tensor);
+        require_apart(gradient, errors, "gradient", "error()", tensor);
+    }
+    static void require_apart(std::span<const T> a, std::span<const T> b, const char* field, const char* other, const std::string& tensor)
+    {
+        const std::less<const T*> before;
+        if (a.empty() || b.empty() || !before(a.data(), b.data() + b.size()) || !before(b.data(), a.data() + a.size())) return;
+        throw error(error_code::overlap, field, other, std::string("must not overlap ") + other, {.tensor = tensor});
     }
 
     const tensor_list* tensors_;

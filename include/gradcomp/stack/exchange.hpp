@@ -1,18 +1,17 @@
-/// @file One run of a policy stack: the state of a rank, and the round that moves it.
+/// @file One run of a policy stack: what a rank calls, and the round in which all ranks meet.
 #pragma once
 
 #include <gradcomp/comm/communicator.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
-#include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/observe/divergence.hpp>
+#include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/stack/arguments.hpp>
 #include <gradcomp/stack/legality.hpp>
-#include <gradcomp/stack/streams.hpp>
+#include <gradcomp/stack/rank_state.hpp>
 
-#include <cmath>
-#include <memory>
+#include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace gradcomp::stack {
@@ -22,48 +21,40 @@ namespace gradcomp::stack {
 /// Not thread-safe: one exchange belongs to one rank. T is float or double. The parameters stay the caller's; they must outlive it.
 template <class Stack, class T> class exchange {
     using Memory = typename Stack::memory_type;
-    using Local = typename Stack::local_type;
-    using Server = typename Stack::server_type;
     using Reducer = typename Stack::reducer_type;
     using Executor = typename Stack::executor_type::executor;
     using Coder = decltype(std::declval<const typename Stack::compressor_type&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
     using Reduction = typename Reducer::template state<T, Executor>;
-    using Buffer = typename Executor::template buffer<T>;
-    using stream_type = stream<Buffer>;
-
-    static constexpr bool staged = Memory::storage::is_staged;
-    static constexpr bool dense_server = !Server::touches_only_support;
+    using State = rank_state<Stack, T>;
 
 public:
-    /// @throws error invalid_option, invalid_argument, overlap, not_contractive, out_of_memory.
+    /// @throws error invalid_option, invalid_argument, size_changed, out_of_memory.
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
-        : options_(stack), tensors_(tensors), rank_(stack.reducer.rank()), ranks_(stack.reducer.size()), x_(parameters.data()), team_(stack.executor.start()),
-          all_(all_of(tensors)), arguments_(tensors_, parameters), point_(Memory::detached || stack.period > 1), errors_(Memory::feeds_back || stack.period > 1),
-          e_(errors_ ? tensors.total() : 0, staged), m_(Local::keeps_state ? tensors.total() : 0, staged), z_(point_ ? tensors.total() : 0, staged),
-          velocity_(dense_server ? tensors.total() : 0, Reducer::updates_at_root), sum_(dense_server ? tensors.total() : 0), dense_(needs_dense() ? tensors.total() : 0),
-          coder_(stack.compressor.template start<T>(team_, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
+        : tensors_(tensors), rank_(stack.reducer.rank()), all_(all_of(tensors)), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
+          coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), guard_(kind())
     {
-        if (point_) for_each(team_, tensors_.total(), copy_rule<T>{z_.now(), x_});
     }
 
     exchange(const exchange&) = delete; // its parts point into it
     exchange& operator=(const exchange&) = delete;
 
-    /// Where the next gradient is to be taken. It is x itself, at no cost, where the memory is not detached and the period is 1.
-    std::span<const T> gradient_point() const { return {point_ ? z_.now() : x_, tensors_.total()}; }
+    /// Where the next gradient is to be taken; valid until the next step. It is x itself, at no cost, where the memory is not detached and
+    /// the period is 1.
+    std::span<const T> gradient_point() const { return {state_.point(), state_.total}; }
     /// The model x, as the reduction left it.
-    std::span<const T> parameters() const { return {x_, tensors_.total()}; }
+    std::span<const T> parameters() const { return {state_.x, state_.total}; }
 
     /// One step of this rank: local rule, and every `period` steps the exchange. Collective at an exchange.
     ///
     /// @param gradient the gradient at gradient_point(), all tensors packed in list order; @param learning_rate eta, finite, not negative.
-    /// @throws error size_changed, invalid_argument, overlap before anything changes; non_finite on every rank alike; the communicator's
-    /// errors. With staged memory a failed step changes nothing; in place, what was not delivered is in the memory again.
+    /// @throws error invalid_option, size_changed, invalid_argument, overlap before anything changes; at an exchange non_finite on every rank
+    /// alike, bad_message, and the communicator's errors. With staged memory a failed step changes nothing, so it can be repeated with the same
+    /// gradient. In place, what was not delivered is in the memory again and the local momentum has moved: go on with the next gradient.
     void step(std::span<const T> gradient, double learning_rate)
     {
         guarded([&] {
-            arguments_.take(gradient, gradient_point());
+            arguments_.take(gradient, gradient_point(), error());
             advance(learning_rate);
         });
     }
@@ -71,24 +62,30 @@ public:
     void step(std::span<const std::span<const T>> gradients, double learning_rate)
     {
         guarded([&] {
-            arguments_.take(gradients, gradient_point());
+            arguments_.take(gradients, gradient_point(), error());
             advance(learning_rate);
         });
     }
 
     /// Writes the memory's evaluation point. Collective where it needs the other ranks' errors (mean_corrected: one dense all-reduce).
-    void evaluate_at(std::span<T> destination) { evaluate_at(destination, options_.memory.evaluation()); }
+    ///
+    /// The destination may be the parameters themselves, which ends the training: x is then no longer what the memory belongs to.
+    /// @throws error size_changed, invalid_argument, overlap for a destination that overlaps the parameters in part or the run's own memory.
+    void evaluate_at(std::span<T> destination) { evaluate_at(destination, state_.options.memory.evaluation()); }
     /// Writes another evaluation point than the memory's own. The first mean_corrected one allocates where the memory needs none.
     void evaluate_at(std::span<T> destination, evaluation_point where)
     {
         guarded([&] {
-            arguments_.require_size("destination", destination.size());
-            arguments_.require_pointer("destination", destination.data(), destination.size());
-            const std::size_t n = tensors_.total();
-            if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(team_, n, copy_rule<T>{destination.data(), x_});
-            if (where == evaluation_point::local) return for_each(team_, n, point_rule<T>{destination.data(), x_, e_.now(), owed_scale()});
-            mean_of_errors();
-            for_each(team_, n, point_rule<T>{destination.data(), x_, dense_.data(), owed_scale()});
+            arguments_.check_destination(destination, gradient_point(), error());
+            const T* const x = state_.x;
+            const std::size_t n = state_.total;
+            if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(state_.team, n, copy_rule<T>{destination.data(), x});
+            const T* errors = state_.e.now();
+            if (where == evaluation_point::mean_corrected) {
+                state_.mean_of(errors);
+                errors = state_.dense.data();
+            }
+            for_each(state_.team, n, point_rule<T>{destination.data(), x, errors, state_.owed_scale()});
         });
     }
 
@@ -99,9 +96,9 @@ public:
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
-    std::size_t state_bytes() const { return e_.bytes() + m_.bytes() + z_.bytes() + velocity_.bytes() + sum_.size_bytes() + dense_.size_bytes(); }
+    std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view
-    std::span<const T> error() const { return {e_.now(), e_.size()}; }          ///< what is owed; empty without memory
+    std::span<const T> error() const { return {state_.e.now(), state_.e.size()}; } ///< what is owed; empty without memory
     const tensor_list& tensors() const { return tensors_; }
 
 private:
@@ -112,12 +109,6 @@ private:
         return all;
     }
     static feedback_kind kind() { return !Memory::feeds_back ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
-    bool needs_dense() const { return options_.memory.averaging() > 0 || (Memory::feeds_back && options_.memory.evaluation() == evaluation_point::mean_corrected); }
-
-    bool in_model_units() const { return options_.memory.units == units::model; }
-    T direction_scale() const { return in_model_units() ? rate_ : T(1); }             ///< s of the recurrence
-    T owed_scale() const { return in_model_units() ? T(1) : rate_; }                  ///< what turns e into model units
-    T pull() const { return static_cast<T>(options_.memory.detachment()) * owed_scale(); }
 
     template <class Body> void guarded(const Body& body)
     {
@@ -130,133 +121,116 @@ private:
 
     void advance(double learning_rate)
     {
-        arguments_.require_rate(learning_rate);
-        rate_ = static_cast<T>(learning_rate);
-        if ((steps_ + 1) % options_.period != 0) drift();
-        else exchange_messages();
+        const T rate = arguments_.checked_rate(learning_rate);
+        const bool exchanges = (steps_ + 1) % state_.options.period == 0;
+        const T before = std::exchange(state_.rate, rate);
+        if (State::dense_server && exchanges && !is_finite(state_.server_scale())) {
+            state_.rate = before;
+            throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate),
+                "is too small to divide by, as this server rule does; keep the memory in gradient units (.units = gc::units::gradient) to have steps of rate 0");
+        }
+        try {
+            if (exchanges) exchange_messages();
+            else step_locally();
+        } catch (...) {
+            if (State::staged) state_.rate = before; // in gradient units it is part of what e means
+            throw;
+        }
         ++steps_;
     }
 
-    /// The rule's streams at one tensor.
-    template <class Rule> Rule at_segment(Rule rule, const segment& piece) const
+    void step_locally()
     {
-        rule.advance(piece.offset);
-        rule.gradient = arguments_.gradient(piece.tensor);
-        return rule;
-    }
-    template <class Rule> void set_local_streams(Rule& rule, [[maybe_unused]] bool decay)
-    {
-        if constexpr (Local::keeps_state) {
-            rule.in[0] = m_.now();
-            rule.out[0] = m_.next();
-            rule.fresh[0] = staged;
-        }
-    }
-
-    template <bool HasError, bool HasPoint, bool Decay> auto make_rule()
-    {
-        using Direction = typename Local::template direction<T, Decay>;
-        recurrence_rule<T, T, Direction, HasError, HasPoint> rule{Direction(options_.local)};
-        set_local_streams(rule, Decay);
-        if constexpr (Decay) rule.in[Direction::point_in] = point_ ? z_.now() : x_;
-        if constexpr (HasError) {
-            rule.in[rule.error_in] = e_.now();
-            rule.out[rule.error_out] = e_.next();
-            rule.fresh[rule.error_out] = staged;
-        }
-        if constexpr (HasPoint) {
-            rule.in[rule.parameters_in] = x_;
-            rule.out[rule.point_out] = z_.next();
-            rule.fresh[rule.point_out] = staged || !Decay;
-        }
-        rule.scale = direction_scale();
-        rule.pull = pull();
-        return rule;
-    }
-
-    /// Calls f with the one rule that this stack and these options need; each is an instantiation of its own.
-    template <class F> exec::sweep_tally with_rule(const F& f)
-    {
-        const bool decay = options_.local.decay() != 0;
-        if constexpr (Memory::detached) return decay ? f(make_rule<true, true, true>()) : f(make_rule<true, true, false>());
-        if (point_) return f(make_rule<true, true, true>());
-        return decay ? f(make_rule<Memory::feeds_back, false, true>()) : f(make_rule<Memory::feeds_back, false, false>());
-    }
-
-    exec::sweep_options sweep_options() const
-    {
-        constexpr std::size_t beyond_caches = std::size_t{8} << 20;
-        return {.bad_elements = options_.non_finite, .streamed = (staged || Memory::detached) && tensors_.total() * sizeof(T) >= beyond_caches};
-    }
-
-    void drift()
-    {
-        using Direction = typename Local::template direction<T, true>;
-        drift_rule<T, T, Direction> rule{Direction(options_.local)};
-        set_local_streams(rule, true);
-        rule.in[Direction::point_in] = rule.in[rule.point_in] = z_.now();
-        rule.out[rule.point_out] = z_.next();
-        rule.in[rule.error_in] = e_.now();
-        rule.out[rule.error_out] = e_.next();
-        rule.scale = direction_scale();
-        rule.learning_rate = rate_;
         exec::sweep_tally tally;
         for (std::size_t t = 0; t < tensors_.count(); ++t)
-            tally += sweep(team_, at_segment(rule, {.offset = tensors_.offset(t), .tensor = t}), tensors_.size(t), exec::send_none{}, sweep_options());
-        note(tally);
-        if (staged && vote_) return; // the step never happened; the next exchange tells the others
-        commit_streams();
+            tally += sweep(state_.team, state_.at_segment(state_.local_rule(), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t),
+                exec::send_none{}, state_.sweep_options());
+        const bool bad = note(tally);
+        if (State::staged && bad) return; // this local step never happened; the next exchange tells the others
+        state_.commit();
     }
 
-    void note(const exec::sweep_tally& tally)
+    /// Counts bad elements. @return whether they make the step one to reject; then the next exchange votes so.
+    bool note(const exec::sweep_tally& tally)
     {
         bad_elements_ += tally.bad;
-        if (options_.non_finite == exec::non_finite::reject && tally.bad > 0) {
-            if (!vote_) bad_place_ = arguments_.find_bad();
-            vote_ = true;
-        }
-    }
-    void commit_streams()
-    {
-        e_.commit();
-        m_.commit();
-        z_.commit();
+        if (state_.options.non_finite != exec::non_finite::reject || tally.bad == 0) return false;
+        if (!vote_) bad_place_ = arguments_.find_bad();
+        vote_ = true;
+        return true;
     }
 
     void exchange_messages()
     {
-        const step_state<T> state{.learning_rate = rate_, .step = static_cast<std::uint32_t>(exchanges_)};
-        const exec::sweep_tally tally = with_rule([&](const auto& rule) {
-            return coder_.encode(team_, [&](const segment& piece) { return at_segment(rule, piece); }, state, reduction_.message(), sweep_options());
+        const step_state<T> now{.learning_rate = state_.rate, .step = static_cast<std::uint32_t>(exchanges_)};
+        const bool voted = vote_;
+        const std::uint64_t counted = bad_elements_;
+        const exec::sweep_tally tally = state_.with_rule([&](const auto& rule) {
+            const auto rule_of = [&](const segment& piece) { return state_.at_segment(rule, piece, arguments_.gradient(piece.tensor)); };
+            return coder_.encode(state_.team, rule_of, now, reduction_.message(), state_.sweep_options());
         });
         note(tally);
         bool rejected = false;
         try {
-            rejected = reduction_.exchange(vote_, state.step);
-            for (std::size_t i = 0; i < reduction_.received() && !rejected; ++i) coder_.check(reduction_.message(i));
-            if constexpr (Reducer::updates_at_root) rejected = publish_from_root(rejected, state.step);
+            rejected = deliver(now.step);
+            if (!rejected && averaging_is_due()) state_.mean_of(state_.e.next()); // before anything is committed, for it may fail
         } catch (...) {
-            take_back();
+            if (State::staged) {
+                vote_ = voted;
+                bad_elements_ = counted;
+            }
+            state_.restore(coder_, reduction_.message());
             throw;
         }
         const bool mine = std::exchange(vote_, false);
         if (rejected) {
-            take_back();
+            state_.restore(coder_, reduction_.message());
             throw_rejection(mine);
         }
         commit();
         observe(tally);
     }
 
-    /// The message was not delivered: staged state was never touched; in place it returns to the memory.
-    void take_back()
+    /// Brings the messages to where they are needed. @return whether any rank voted that the step is bad, the same on all ranks.
+    bool deliver(std::uint32_t step)
     {
-        if constexpr (staged) return;
-        if (!errors_) return;
-        const auto restore = [&](auto has_point) { coder_.decode(team_, reduction_.message(), restore_target<T, has_point()>{x_, z_.now(), e_.now(), pull()}); };
-        if (point_) restore(std::true_type{});
-        else restore(std::false_type{});
+        if constexpr (Reducer::updates_at_root) {
+            return deliver_through_root(step);
+        } else {
+            const bool rejected = reduction_.exchange(vote_, step);
+            check_messages(rejected);
+            return rejected;
+        }
     }
+
+    /// The root alone sees the messages: what it finds must reach the others, who wait for its parameters.
+    bool deliver_through_root(std::uint32_t step)
+    {
+        verdict said = verdict::accepted;
+        std::optional<gradcomp::error> found;
+        try {
+            if (reduction_.exchange(vote_, step)) said = verdict::rejected;
+            check_messages(said == verdict::rejected);
+        } catch (const gradcomp::error& e) {
+            if (e.code() != error_code::bad_message) throw;
+            found = e;
+            said = verdict::unreadable;
+        }
+        if (reduction_.is_root() && said == verdict::accepted) {
+            for_each(state_.team, state_.total, copy_rule<T>{reduction_.parameters(), state_.x});
+            state_.apply(coder_, reduction_, reduction_.parameters());
+        }
+        said = reduction_.publish(said, step);
+        if (found) throw gradcomp::error(*found);
+        if (said == verdict::unreadable) throw gradcomp::error(error_code::bad_message, "root", "unreadable", "the root could not read a message of this step");
+        return said == verdict::rejected;
+    }
+
+    void check_messages(bool rejected) const
+    {
+        for (std::size_t i = 0; i < reduction_.received() && !rejected; ++i) coder_.check(reduction_.message(i));
+    }
+
     [[noreturn]] void throw_rejection(bool mine) const
     {
         if (mine)
@@ -264,102 +238,55 @@ private:
         throw gradcomp::error(error_code::non_finite, "gradient", "another rank's", "NaN or Inf; every rank skips this step");
     }
 
-    T mean_scale() const { return (in_model_units() ? T(1) : rate_) / static_cast<T>(ranks_); }
+    bool averaging_is_due() const
+    {
+        const std::uint32_t every = state_.options.memory.averaging();
+        return Memory::feeds_back && every > 0 && (exchanges_ + 1) % every == 0;
+    }
 
+    /// From here on nothing fails.
     void commit()
     {
-        commit_streams();
+        state_.commit();
         if constexpr (Reducer::updates_at_root) {
-            velocity_.commit();
-            for_each(team_, tensors_.total(), copy_rule<T>{x_, reduction_.parameters()});
-            refresh_point();
+            state_.velocity.commit();
+            for_each(state_.team, state_.total, copy_rule<T>{state_.x, reduction_.parameters()});
+            state_.refresh_point();
         } else {
-            apply_messages(x_);
+            state_.apply(coder_, reduction_, state_.x);
+        }
+        if (averaging_is_due()) {
+            for_each(state_.team, state_.total, copy_rule<T>{state_.e.now(), state_.dense.data()});
+            state_.refresh_point();
+        }
+        if (!Memory::feeds_back && state_.has_errors) { // it gathered local steps; what was not sent is forgotten
+            for_each(state_.team, state_.total, fill_rule<T>{state_.e.now(), T(0)});
+            state_.refresh_point();
         }
         ++exchanges_;
-        if constexpr (!Memory::feeds_back)
-            if (errors_) {
-                for_each(team_, tensors_.total(), fill_rule<T>{e_.now(), T(0)});
-                refresh_point();
-            }
-        if constexpr (Memory::feeds_back)
-            if (options_.memory.averaging() > 0 && exchanges_ % options_.memory.averaging() == 0) {
-                mean_of_errors();
-                for_each(team_, tensors_.total(), copy_rule<T>{e_.now(), dense_.data()});
-                refresh_point();
-            }
     }
 
-    /// x moves by what was received; `to` is x, or the root's copy of it.
-    void apply_messages(T* to)
-    {
-        if constexpr (dense_server) {
-            for_each(team_, tensors_.total(), fill_rule<T>{sum_.data(), T(0)});
-            for (std::size_t i = 0; i < reduction_.received(); ++i) coder_.decode(team_, reduction_.message(i), accumulate_target<T>{sum_.data()});
-            typename Server::template update<T> rule;
-            rule.set(options_.server);
-            rule.gradient = sum_.data();
-            rule.in[0] = velocity_.now();
-            rule.out[0] = velocity_.next();
-            rule.in[1] = rule.out[1] = to;
-            rule.scale = in_model_units() ? T(1) / (rate_ * static_cast<T>(ranks_)) : T(1) / static_cast<T>(ranks_);
-            rule.learning_rate = rate_;
-            sweep(team_, rule, tensors_.total(), exec::send_none{}, {.bad_elements = exec::non_finite::propagate});
-            if (to == x_) refresh_point();
-        } else {
-            const auto update = [&](auto has_point) {
-                for (std::size_t i = 0; i < reduction_.received(); ++i)
-                    coder_.decode(team_, reduction_.message(i), update_target<T, has_point()>{to, z_.now(), e_.now(), mean_scale(), pull()});
-            };
-            if (point_ && to == x_) update(std::true_type{});
-            else update(std::false_type{});
-        }
-    }
-
-    bool publish_from_root(bool rejected, std::uint32_t step)
-    {
-        if (reduction_.is_root() && !rejected) {
-            for_each(team_, tensors_.total(), copy_rule<T>{reduction_.parameters(), x_});
-            apply_messages(reduction_.parameters());
-        }
-        return reduction_.publish(rejected, step);
-    }
-
-    void refresh_point()
-    {
-        if (point_) for_each(team_, tensors_.total(), point_rule<T>{z_.now(), x_, e_.now(), pull()});
-    }
-
-    void mean_of_errors()
-    {
-        if (dense_.size() != tensors_.total()) dense_ = Buffer(tensors_.total());
-        options_.reducer.communicator.all_reduce(view<const T, Executor::space>(e_.now(), e_.size()), view<T, Executor::space>(dense_.data(), dense_.size()));
-        for_each(team_, tensors_.total(), scale_rule<T>{dense_.data(), dense_.data(), T(1) / static_cast<T>(ranks_)});
-    }
-
+    /// Leaves out steps whose D is lost in the rounding of p = e + D, or whose squares leave the range of T: they say nothing.
     void observe(const exec::sweep_tally& tally)
     {
         if (tally.sampled == 0) return;
-        const double all = static_cast<double>(tensors_.total()) / static_cast<double>(tally.sampled);
-        guard_.observe(tally.error_square * all, tally.update_square * all, static_cast<double>(direction_scale()), exchanges_);
+        constexpr double resolution = std::numeric_limits<T>::epsilon(), smallest = std::numeric_limits<T>::min();
+        const double noise = 16 * resolution * resolution * tally.error_square + smallest / resolution * static_cast<double>(tally.sampled);
+        if (is_finite(noise) && tally.update_square <= noise) return;
+        const double all = static_cast<double>(state_.total) / static_cast<double>(tally.sampled);
+        guard_.observe(tally.error_square * all, tally.update_square * all, static_cast<double>(state_.direction_scale()), steps_);
     }
 
-    Stack options_;
     tensor_list tensors_;
-    int rank_, ranks_;
-    T* x_;
-    Executor team_;
+    int rank_;
     std::vector<std::size_t> all_;
     arguments<T> arguments_;
-    bool point_, errors_;
-    stream_type e_, m_, z_, velocity_;
-    Buffer sum_, dense_;
+    State state_;
     Coder coder_;
     Reduction reduction_;
     divergence_guard guard_;
-    T rate_ = 0;
     std::uint64_t steps_ = 0, exchanges_ = 0, bad_elements_ = 0;
-    bool vote_ = false;
+    bool vote_ = false; ///< this rank met NaN or Inf since the last exchange
     bad_place bad_place_;
 };
 

@@ -49,7 +49,8 @@ public:
         past_caches_ = past_caches;
     }
     GRADCOMP_INLINE T* end() { return stage_ + fill_; }
-    GRADCOMP_INLINE void add(std::size_t entries)
+    /// The last `entries` written at end() count from now on. @pre entries <= tile_size
+    void add(std::size_t entries)
     {
         fill_ += entries;
         if (fill_ >= tile_size) flush();
@@ -100,19 +101,18 @@ public:
     {
     }
 
-    /// Empties the list for a selection of k; `dense`: more than a few candidates in 100; `leaves`: the rule has a memory.
-    void start(const bracket<T>& limits, std::size_t k, bool dense, bool leaves)
+    /// Empties the list for a selection of k; `leaves`: the rule has a memory.
+    void start(isa level, const bracket<T>& limits, std::size_t k, bool leaves)
     {
+        level_ = level;
         limits_ = limits;
         if (!leaves) limits_.high = bracket<T>::never;
         k_ = k;
-        dense_ = dense;
-        count_ = run_count_ = key_count_ = above_ = 0;
-        low_ = limits.low;
+        staged_ = stored_ = run_count_ = key_count_ = above_ = 0;
+        low_ = limits_.low;
+        high_ = std::max(limits_.high, low_);
         overflow_ = false;
-        const bool past_caches = dense && k > (std::size_t{1} << 18);
-        value_writer_.start(value_.data(), past_caches);
-        place_writer_.start(place_.data(), past_caches);
+        past_caches_ = k > (std::size_t{1} << 18);
     }
     /// The tiles that follow belong to this segment.
     void enter(std::size_t segment)
@@ -122,33 +122,46 @@ public:
     }
     void finish()
     {
-        value_writer_.finish();
-        place_writer_.finish();
-        runs_.data()[run_count_] = {0, 0, count_};
+        keep(staged_);
+        staged_ = 0;
+        runs_.data()[run_count_] = {0, 0, stored_};
+#if GRADCOMP_X86
+        _mm_sfence();
+#endif
     }
 
-    /// Whether a tile whose largest magnitude this is has no candidate.
-    GRADCOMP_INLINE bool skips(key_t<T> largest) const { return largest < low_; }
+    /// What the memory lets go at once: what reaches `high`.
+    struct leaving {
+        key_t<T> high;
+        GRADCOMP_INLINE T operator()(T p) const { return magnitude(p) >= high ? p : T(0); }
+    };
 
-    /// Chooser: see sweep.hpp.
-    template <isa Level> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c)
+    // The chooser's functions: see sweep.hpp. choose() is not inlined: the sweep's own loop is much faster with all registers its own.
+    GRADCOMP_INLINE bool skips(key_t<T> largest) const { return largest < low_; }
+    GRADCOMP_INLINE leaving share() const { return {high_}; }
+    template <isa Level> [[gnu::noinline]] taken choose(std::size_t base, std::size_t count, const T* p, T*)
     {
+        const std::size_t listed = stored_ + staged_;
+        if (listed >= k_) { // k entries of lower index reach low: an equal one cannot win any more, nor leave the memory
+            low_ = limits_.low + 1;
+            high_ = std::max(high_, low_);
+        }
         if (new_run_ || base + count - run_base_ > run_length) {
-            runs_.data()[run_count_++] = {segment_, static_cast<std::uint32_t>(base), count_};
+            runs_.data()[run_count_++] = {segment_, static_cast<std::uint32_t>(base), listed};
             run_base_ = base;
             new_run_ = false;
         }
-        if (count_ + count > capacity_) [[unlikely]] {
+        if (listed + count > capacity_) [[unlikely]] {
             overflow_ = true;
             return taken::none;
         }
-        const auto first = static_cast<std::uint16_t>(base - run_base_);
-        const detail::compacted found = limits_.high == bracket<T>::never ? compact<Level, false>(p, count, first, c) : compact<Level, true>(p, count, first, c);
-        if (found.kept != 0) append<Level>(found.kept);
-        return found.mixed ? taken::mixed : taken::none;
+        const std::uint32_t found = find<Level>(p, count);
+        if (found == 0) return taken::none;
+        append(p, found, static_cast<std::uint16_t>(base - run_base_));
+        return high_ == bracket<T>::never ? taken::none : taken::by_value;
     }
 
-    std::size_t size() const { return count_; }
+    std::size_t size() const { return stored_; }
     bool overflowed() const { return overflow_; }
     const T* values() const { return value_.data(); }
     const std::uint16_t* places() const { return place_.data(); }
@@ -157,77 +170,92 @@ public:
     /// Magnitudes in [low, sure), in no useful order; empty and not counted where low + 1 == sure, for all of them are low.
     std::span<const key_t<T>> keys() const { return {keys_.data(), key_count_}; }
     std::size_t above() const { return above_; }                  ///< entries at or above sure
-    std::size_t between() const { return count_ - above_; }       ///< entries in [low, sure)
+    std::size_t between() const { return stored_ - above_; }       ///< entries in [low, sure)
     const bracket<T>& limits() const { return limits_; }
 
     /// Looks for the threshold among other entries: those in [low, sure) from now on.
-    void narrow([[maybe_unused]] isa level, key_t<T> low, key_t<T> sure)
+    void narrow(key_t<T> low, key_t<T> sure)
     {
         limits_.low = low;
         limits_.sure = sure;
-        above_ = 0;
-#if GRADCOMP_X86
-        if (level == isa::avx512) key_count_ = detail::boundary_avx512<T>(value_.data(), count_, low, sure, keys_.data(), above_);
-        else
-#endif
-            key_count_ = detail::boundary_portable<T>(value_.data(), count_, low, sure, keys_.data(), above_);
+        above_ = key_count_ = 0;
+        collect(value_.data(), stored_);
     }
 
 private:
-    template <isa Level, bool Leaves> GRADCOMP_INLINE detail::compacted compact(const T* p, std::size_t count, std::uint16_t first, T* c)
+    template <isa Level> GRADCOMP_INLINE std::uint32_t find(const T* p, std::size_t count)
     {
-        const key_t<T> high = limits_.high > low_ ? limits_.high : low_; // only what is listed may leave
-        T* value = value_writer_.end();
-        std::uint16_t* place = place_writer_.end();
 #if GRADCOMP_X86
         if constexpr (Level == isa::avx512)
-            return dense_ ? detail::compact_avx512<true, Leaves>(p, count, first, low_, high, value, place, c)
-                          : detail::compact_avx512<false, Leaves>(p, count, first, low_, high, value, place, c);
-        else if constexpr (Level == isa::avx2 && std::same_as<T, float>)
-            return dense_ ? detail::compact_avx2<true, Leaves>(p, count, first, low_, high, value, place, c)
-                          : detail::compact_avx2<false, Leaves>(p, count, first, low_, high, value, place, c);
+            return bytes_ ? detail::find_vbmi2(p, count, low_, position_) : detail::find_avx512(p, count, low_, position_);
+        else if constexpr (Level == isa::avx2 && std::same_as<T, float>) return detail::find_avx2(p, count, low_, position_);
         else
 #endif
-            return detail::compact_portable(p, count, first, low_, high, value, place, c);
+            return detail::find_portable(p, count, low_, position_);
     }
 
-    template <isa Level> GRADCOMP_INLINE void append(std::uint32_t kept)
+    GRADCOMP_INLINE void append(const T* p, std::uint32_t found, std::uint16_t first)
     {
-        count_ += kept;
-        if (count_ >= k_) [[unlikely]] low_ = limits_.low + 1; // k entries of lower index reach low: an equal one cannot win any more
-        if (limits_.sure - limits_.low != 1) collect<Level>(kept);
-        else above_ += above_sure(kept);
-        value_writer_.add(kept);
-        place_writer_.add(kept);
+        T* value = stage_value_ + staged_;
+        std::uint16_t* place = stage_place_ + staged_;
+        // A few more than found: any byte is a position of the tile, and the loops have no short rest.
+        for (std::uint32_t i = 0; i < found; i += 8)
+            for (std::uint32_t j = i; j < i + 8; ++j) value[j] = p[position_[j]];
+        for (std::uint32_t i = 0; i < found; i += 16)
+            for (std::uint32_t j = i; j < i + 16; ++j) place[j] = static_cast<std::uint16_t>(first + position_[j]);
+        staged_ += found;
+        if (staged_ >= tile_size) flush();
     }
-    template <isa Level> GRADCOMP_INLINE void collect(std::uint32_t kept)
+    [[gnu::noinline]] void flush()
     {
+        keep(tile_size);
+        staged_ -= tile_size;
+        std::memcpy(stage_value_, stage_value_ + tile_size, staged_ * sizeof(T));
+        std::memcpy(stage_place_, stage_place_ + tile_size, staged_ * sizeof(std::uint16_t));
+    }
+    /// Moves staged entries to the list.
+    void keep(std::size_t entries)
+    {
+        collect(stage_value_, entries);
+        if (past_caches_ && entries == tile_size) {
+            detail::stream_tile(value_.data() + stored_, stage_value_, tile_size);
+            detail::stream_tile(place_.data() + stored_, stage_place_, tile_size);
+        } else {
+            std::memcpy(value_.data() + stored_, stage_value_, entries * sizeof(T));
+            std::memcpy(place_.data() + stored_, stage_place_, entries * sizeof(std::uint16_t));
+        }
+        stored_ += entries;
+    }
+    /// Counts entries at or above sure and lists the keys of the rest, unless all of those are the same.
+    void collect(const T* value, std::size_t entries)
+    {
+        if (limits_.sure - limits_.low == 1) {
+            for (std::size_t i = 0; i < entries; ++i) above_ += magnitude(value[i]) >= limits_.sure;
+            return;
+        }
         key_t<T>* to = keys_.data() + key_count_;
 #if GRADCOMP_X86
-        if constexpr (Level == isa::avx512)
-            key_count_ += detail::boundary_avx512<T>(value_writer_.end(), kept, limits_.low, limits_.sure, to, above_);
+        if (level_ == isa::avx512) key_count_ += detail::boundary_avx512<T>(value, entries, limits_.low, limits_.sure, to, above_);
         else
 #endif
-            key_count_ += detail::boundary_portable<T>(value_writer_.end(), kept, limits_.low, limits_.sure, to, above_);
-    }
-    GRADCOMP_INLINE std::size_t above_sure(std::uint32_t kept)
-    {
-        std::size_t n = 0;
-        for (std::uint32_t i = 0; i < kept; ++i) n += magnitude(value_writer_.end()[i]) >= limits_.sure;
-        return n;
+            key_count_ += detail::boundary_portable<T>(value, entries, limits_.low, limits_.sure, to, above_);
     }
 
-    std::size_t capacity_, k_ = 0, count_ = 0, run_count_ = 0, run_base_ = 0, key_count_ = 0, above_ = 0;
+    static constexpr std::size_t room = 2 * tile_size + 16; // a full tile behind an almost full one
+
+    alignas(64) T stage_value_[room];
+    alignas(64) std::uint16_t stage_place_[room];
+    alignas(64) std::uint8_t position_[tile_size + 64] = {};
+    std::size_t capacity_, k_ = 0, staged_ = 0, stored_ = 0, run_count_ = 0, run_base_ = 0, key_count_ = 0, above_ = 0;
     detail::raw_array<T> value_;
     detail::raw_array<std::uint16_t> place_;
     detail::raw_array<key_t<T>> keys_;
     detail::raw_array<run> runs_;
-    detail::line_writer<T> value_writer_;
-    detail::line_writer<std::uint16_t> place_writer_;
     bracket<T> limits_;
-    key_t<T> low_ = 0;
+    key_t<T> low_ = 0, high_ = 0;
     std::uint32_t segment_ = 0;
-    bool dense_ = false, overflow_ = false, new_run_ = false;
+    isa level_ = isa::scalar;
+    bool overflow_ = false, new_run_ = false, past_caches_ = false, bytes_ = compresses_bytes();
 };
 
 } // namespace gradcomp::exec

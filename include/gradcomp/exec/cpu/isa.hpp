@@ -13,6 +13,7 @@
 #include <immintrin.h>
 #define GRADCOMP_TARGET_AVX2 [[gnu::target("avx2,fma,bmi,bmi2,popcnt,lzcnt")]]
 #define GRADCOMP_TARGET_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,bmi,bmi2,popcnt,lzcnt")]]
+#define GRADCOMP_TARGET_VBMI2 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi,avx512vbmi2,avx2,fma,bmi,bmi2,popcnt,lzcnt")]]
 #else
 #define GRADCOMP_X86 0
 #endif
@@ -39,6 +40,16 @@ inline bool supports(isa level)
             && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 #endif
     return level == isa::scalar;
+}
+
+/// Whether this processor compresses bytes, which AVX-512 got late; used inside the AVX-512 copies where found.
+inline bool compresses_bytes()
+{
+#if GRADCOMP_X86
+    return supports(isa::avx512) && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+#else
+    return false;
+#endif
 }
 
 /// The best copy for this processor, or the one that the environment variable GRADCOMP_ISA names (scalar, avx2, avx512).

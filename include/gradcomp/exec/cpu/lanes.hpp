@@ -10,34 +10,24 @@
 
 #include <array>
 #include <bit>
+#include <cstring>
 
 namespace gradcomp::exec::detail {
 
-/// How many elements a kernel kept, and whether c was filled (else all of it is 0).
-struct compacted {
-    std::uint32_t kept = 0;
-    bool mixed = false;
-};
-
-/// Elements of p that reach `low`: the value, and the place as first + position. What reaches `high` is also set in c, the rest of c is 0.
-template <class T>
-compacted compact_portable(const T* p, std::size_t count, std::uint16_t first, key_t<T> low, key_t<T> high, T* value, std::uint16_t* place, T* c)
+/// Positions, ascending, of the elements of a tile that reach `low`; returns how many.
+template <class T> std::uint32_t find_portable(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
 {
-    compacted found;
+    std::uint32_t found = 0;
     for (std::size_t base = 0; base < count; base += 16) {
         const std::size_t end = base + 16 < count ? base + 16 : count;
         key_t<T> largest = 0;
         for (std::size_t i = base; i < end; ++i) largest = magnitude(p[i]) > largest ? magnitude(p[i]) : largest;
         if (largest < low) continue;
         for (std::size_t i = base; i < end; ++i) {
-            value[found.kept] = p[i];
-            place[found.kept] = static_cast<std::uint16_t>(first + i);
-            found.kept += magnitude(p[i]) >= low;
+            position[found] = static_cast<std::uint8_t>(i);
+            found += magnitude(p[i]) >= low;
         }
-        found.mixed |= largest >= high;
     }
-    if (found.mixed)
-        for (std::size_t i = 0; i < count; ++i) c[i] = magnitude(p[i]) >= high ? p[i] : T(0);
     return found;
 }
 
@@ -102,9 +92,7 @@ template <> struct lanes512<float> {
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu32_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu32_mask(a, b); }
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi32(m, v); }
-    GRADCOMP_LANE __m512i zero_else(mask m, __m512i v) { return _mm512_maskz_mov_epi32(m, v); }
     using places = __m512i;
-    GRADCOMP_LANE places count_from(std::uint32_t n) { return _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(n)), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)); }
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm512_add_epi32(a, _mm512_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm512_maskz_compress_epi32(m, v); }
@@ -121,9 +109,7 @@ template <> struct lanes512<double> {
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu64_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu64_mask(a, b); }
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi64(m, v); }
-    GRADCOMP_LANE __m512i zero_else(mask m, __m512i v) { return _mm512_maskz_mov_epi64(m, v); }
     using places = __m256i;
-    GRADCOMP_LANE places count_from(std::uint32_t n) { return _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm256_add_epi32(a, _mm256_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm256_maskz_compress_epi32(m, v); }
@@ -132,35 +118,79 @@ template <> struct lanes512<double> {
 };
 #undef GRADCOMP_LANE
 
-/// Dense: no branch, for more than about 3 candidates in 100; else a branch per vector, which is cheaper when most vectors hold none.
-template <bool Dense, bool Leaves, class T>
-GRADCOMP_TARGET_AVX512 compacted compact_avx512(const T* p, std::size_t count, std::uint16_t first, key_t<T> low, key_t<T> high, T* value, std::uint16_t* place, T* c)
+/// The elements of p[0 .. 64) that reach `lows`, a bit each.
+template <class T> GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint64_t reach512(const T* p, __m512i lows)
 {
     using lanes = lanes512<T>;
-    const __m512i lows = lanes::all(low), highs = lanes::all(high);
-    auto at = lanes::count_from(first);
-    std::uint32_t kept = 0;
-    bool mixed = Dense && Leaves;
-    for (std::size_t j = 0; j < count; j += lanes::width) {
-        const __m512i v = lanes::load(p + j), key = lanes::key(v);
-        auto hit = lanes::at_least(key, lows);
-        if (count - j < lanes::width) [[unlikely]] hit &= lanes::first(count - j);
-        if (Dense || hit != 0) {
-            _mm512_storeu_si512(value + kept, lanes::keep(hit, v));
-            lanes::store16(place + kept, lanes::keep_places(hit, at));
-            kept += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(hit)));
-            if constexpr (Leaves) {
-                const auto leaves = lanes::at_least(key, highs);
-                if (!Dense && leaves != 0 && !mixed) {
-                    mixed = true;
-                    for (std::size_t i = 0; i < tile_size; i += lanes::width) _mm512_store_si512(c + i, _mm512_setzero_si512());
-                }
-                if (Dense || leaves != 0) _mm512_store_si512(c + j, lanes::zero_else(leaves, v));
-            }
+    std::uint64_t bits = 0;
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < 64; j += lanes::width) bits |= std::uint64_t{lanes::at_least(lanes::key(lanes::load(p + j)), lows)} << j;
+    return bits;
+}
+GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint64_t first64(std::size_t count) { return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
+
+template <class T> GRADCOMP_TARGET_AVX512 std::uint32_t find_avx512(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
+{
+    const __m512i lows = lanes512<T>::all(low);
+    std::uint32_t found = 0;
+    for (std::size_t j = 0; j < count; j += 64) {
+        const std::uint64_t hits = reach512(p + j, lows) & first64(count - j);
+        for (std::size_t q = 0; q < 64; q += 16) {
+            const auto hit = static_cast<__mmask16>(hits >> q);
+            const __m512i at = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(j + q)), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(position + found), _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(hit, at)));
+            found += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(hit)));
         }
-        at = lanes::plus(at, lanes::width);
     }
-    return {kept, mixed};
+    return found;
+}
+
+/// The bytes 0 .. 63.
+inline constexpr auto byte_order = [] {
+    std::array<std::uint8_t, 64> order{};
+    for (std::size_t i = 0; i < 64; ++i) order[i] = static_cast<std::uint8_t>(i);
+    return order;
+}();
+
+/// For processors that compress bytes (AVX-512 VBMI2): 64 elements at once.
+template <class T> GRADCOMP_TARGET_VBMI2 std::uint32_t find_vbmi2(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
+{
+    const __m512i lows = lanes512<T>::all(low);
+    __m512i at = _mm512_loadu_si512(byte_order.data());
+    std::uint32_t found = 0;
+    for (std::size_t j = 0; j < count; j += 64) {
+        const std::uint64_t hits = reach512(p + j, lows) & first64(count - j);
+        _mm512_storeu_si512(position + found, _mm512_maskz_compress_epi8(hits, at));
+        found += static_cast<std::uint32_t>(std::popcount(hits));
+        at = _mm512_add_epi8(at, _mm512_set1_epi8(64));
+    }
+    return found;
+}
+
+/// For each mask of 8 elements, the positions of those it holds, a byte each.
+inline constexpr auto mask_positions = [] {
+    std::array<std::uint64_t, 256> table{};
+    for (unsigned mask = 0; mask < 256; ++mask)
+        for (unsigned bit = 0, at = 0; bit < 8; ++bit)
+            if (mask >> bit & 1u) table[mask] |= std::uint64_t{bit} << (8 * at++);
+    return table;
+}();
+
+GRADCOMP_TARGET_AVX2 inline std::uint32_t find_avx2(const float* p, std::size_t count, std::uint32_t low, std::uint8_t* position)
+{
+    const __m256i positive = _mm256_set1_epi32(0x7fffffff);
+    // The comparison is signed and strict: low - 1, and nothing when low is above every magnitude.
+    const __m256i below = _mm256_set1_epi32(low > 0x7fffffffu ? 0x7fffffff : static_cast<int>(low) - 1);
+    std::uint32_t found = 0;
+    for (std::size_t j = 0; j < count; j += 8) {
+        const __m256i key = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + j)), positive);
+        unsigned hit = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(key, below))));
+        if (count - j < 8) hit &= (1u << (count - j)) - 1u;
+        const std::uint64_t at = mask_positions[hit] + j * 0x0101010101010101u;
+        std::memcpy(position + found, &at, 8);
+        found += static_cast<std::uint32_t>(std::popcount(hit));
+    }
+    return found;
 }
 
 template <bool Memory, class T>
@@ -212,49 +242,6 @@ GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t c
     return kept;
 }
 
-/// For each mask of 8 lanes, where its kept lanes come from, 4 bits each.
-inline constexpr auto keep_order = [] {
-    std::array<std::uint32_t, 256> order{};
-    for (unsigned mask = 0; mask < 256; ++mask)
-        for (unsigned lane = 0, at = 0; lane < 8; ++lane)
-            if (mask >> lane & 1u) order[mask] |= lane << (4 * at++);
-    return order;
-}();
-
-/// The AVX2 form for float: the kept lanes move to the front by a permutation from a table.
-template <bool Dense, bool Leaves>
-GRADCOMP_TARGET_AVX2 compacted compact_avx2(const float* p, std::size_t count, std::uint16_t first, std::uint32_t low, std::uint32_t high, float* value, std::uint16_t* place, float* c)
-{
-    const __m256i positive = _mm256_set1_epi32(0x7fffffff), shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
-    // Signed comparison: magnitudes have no sign bit, and `never` must stay above all of them.
-    const __m256i lows = _mm256_set1_epi32(low > 0x7fffffffu ? 0x7fffffff : static_cast<int>(low) - 1);
-    const __m256i highs = _mm256_set1_epi32(high > 0x7fffffffu ? 0x7fffffff : static_cast<int>(high) - 1);
-    __m256i at = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    std::uint32_t kept = 0;
-    bool mixed = Dense && Leaves;
-    for (std::size_t j = 0; j < count; j += 8) {
-        const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + j)), key = _mm256_and_si256(v, positive);
-        unsigned hit = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(key, lows))));
-        if (count - j < 8) [[unlikely]] hit &= (1u << (count - j)) - 1u;
-        if (Dense || hit != 0) {
-            const __m256i order = _mm256_srlv_epi32(_mm256_set1_epi32(static_cast<int>(keep_order[hit])), shifts);
-            const __m256i places = _mm256_and_si256(_mm256_permutevar8x32_epi32(at, order), _mm256_set1_epi32(0xffff));
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(value + kept), _mm256_permutevar8x32_epi32(v, order));
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(place + kept), _mm_packus_epi32(_mm256_castsi256_si128(places), _mm256_extracti128_si256(places, 1)));
-            kept += static_cast<std::uint32_t>(std::popcount(hit));
-            if constexpr (Leaves) {
-                const __m256i leaves = _mm256_cmpgt_epi32(key, highs);
-                if (!Dense && !mixed && _mm256_movemask_epi8(leaves) != 0) {
-                    mixed = true;
-                    for (std::size_t i = 0; i < tile_size; i += 8) _mm256_store_si256(reinterpret_cast<__m256i*>(c + i), _mm256_setzero_si256());
-                }
-                if (Dense || mixed) _mm256_store_si256(reinterpret_cast<__m256i*>(c + j), _mm256_and_si256(leaves, v));
-            }
-        }
-        at = _mm256_add_epi32(at, _mm256_set1_epi32(8));
-    }
-    return {kept, mixed};
-}
 #endif
 
 } // namespace gradcomp::exec::detail

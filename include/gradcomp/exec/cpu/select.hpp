@@ -161,7 +161,7 @@ template <class T> key_t<T> listed_threshold(const cpu_team& team, std::size_t m
     bracket<T> limits = workspace.lists[0].limits();
     if (above >= k) { // the threshold is not where it was expected
         limits.low = limits.sure, limits.sure = bracket<T>::never, above = 0;
-        team.run(members, [&](std::size_t t) { workspace.lists[t].narrow(team.level(), limits.low, limits.sure); });
+        team.run(members, [&](std::size_t t) { workspace.lists[t].narrow(limits.low, limits.sure); });
     }
     if (limits.sure - limits.low == 1) return limits.low;
     for (std::size_t t = 0; t < members; ++t) workspace.keys[t] = workspace.lists[t].keys();
@@ -260,12 +260,11 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     std::size_t n = 0, listed = 0;
     for (const segment& s : segments) n += s.size;
     const std::size_t members = team.members_for(n);
-    const bool dense = k > n / 40;
     select_report report;
     bracket<T> limits{bracket<T>::never, bracket<T>::never, bracket<T>::never};
     if (k > 0) limits = workspace.override_bracket ? *workspace.override_bracket
                                                    : sample_bracket<T>(team, segments, rule_of, n, k, sample, options.bad_elements, workspace.sample);
-    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(limits, k, dense, has_memory);
+    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, k, has_memory);
     report.tally = detail::list_candidates<T>(team, members, segments, n, rule_of, workspace.lists, options);
     if (k == 0) return report;
     for (std::size_t t = 0; t < members; ++t) {
@@ -278,7 +277,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
         if constexpr (has_memory) team.run(members, [&](std::size_t t) { detail::put_back(workspace.lists[t], rule_of); });
         threshold = k == n ? 0 : detail::exact_threshold<T>(team, members, segments, n, again_of, k, workspace, options.bad_elements);
         for (std::size_t t = 0; t < members; ++t)
-            workspace.lists[t].start({threshold, bracket<T>::never, static_cast<key_t<T>>(threshold + 1)}, k, dense, false);
+            workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<key_t<T>>(threshold + 1)}, k, false);
         detail::list_candidates<T>(team, members, segments, n, again_of, workspace.lists, {.bad_elements = options.bad_elements});
     } else if (k < n) {
         threshold = detail::listed_threshold<T>(team, members, k, workspace);

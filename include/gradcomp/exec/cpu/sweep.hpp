@@ -17,7 +17,8 @@ struct sweep_options {
 
 /// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
 /// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
-/// when it answers taken::mixed. It may also have skips(m): whether a tile whose largest magnitude is m is taken::none without a look.
+/// when it answers taken::mixed. It may have share(), a function object c = f(p) for taken::by_value, and skips(m): whether a tile whose largest magnitude is
+/// m is taken::none without a look.
 template <class C, class T>
 concept chooser = requires(C choose, C part, std::size_t n, const T* p, T* c) {
     { choose.part(n, n, n) } -> std::same_as<C>;
@@ -42,14 +43,14 @@ inline std::size_t share_begin(std::size_t n, std::size_t t, std::size_t members
 }
 
 /// What guards look at: squares of what stays and of what was new, in lanes so that it vectorises.
-template <class Rule>
-GRADCOMP_INLINE void sample_tile(const Rule& rule, const typename Rule::value_type* p, const typename Rule::value_type* c, taken how, std::size_t count, sweep_tally& tally)
+template <class Rule, class Share>
+GRADCOMP_INLINE void sample_tile(const Rule& rule, const typename Rule::value_type* p, std::size_t count, Share share, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
     T left[16] = {}, fresh[16] = {};
     for (std::size_t i = 0; i + 16 <= count; i += 16)
         for (std::size_t j = 0; j < 16; ++j) {
-            const T stays = how == taken::none ? p[i + j] : how == taken::all ? T(0) : p[i + j] - c[i + j];
+            const T stays = p[i + j] - share(i + j, p[i + j]);
             const T update = p[i + j] - rule.owed_at(i + j);
             left[j] = multiply_add(stays, stays, left[j]);
             fresh[j] = multiply_add(update, update, fresh[j]);
@@ -61,6 +62,14 @@ GRADCOMP_INLINE void sample_tile(const Rule& rule, const typename Rule::value_ty
     tally.sampled += count / 16 * 16;
 }
 
+template <bool Streamed, class Rule, class Share>
+GRADCOMP_INLINE void leave_behind(const Rule& rule, std::size_t base, const typename Rule::value_type* p, std::size_t count, Share share, sweep_tally& tally)
+{
+    if constexpr (requires { rule.owed_at(base); })
+        if (base / tile_size % 16 == 0) sample_tile(rule, p, count, share, tally);
+    leave_tile<Streamed>(rule, p, count, share);
+}
+
 template <isa Level, bool Streamed, class Rule, class Choose>
 GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, key_t<typename Rule::value_type> largest,
     tile_buffers<typename Rule::value_type>& tile, sweep_tally& tally)
@@ -69,11 +78,13 @@ GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t
     bool skipped = false;
     if constexpr (requires { choose.skips(largest); }) skipped = choose.skips(largest);
     const taken how = skipped ? taken::none : choose.template choose<Level>(base, count, tile.p, tile.c);
-    if constexpr (requires { rule.owed_at(base); })
-        if (base / tile_size % 16 == 0) sample_tile(rule, tile.p, tile.c, how, count, tally);
-    if (how == taken::none) leave_tile<Streamed>(rule, tile.p, count, [](std::size_t, T) __attribute__((always_inline)) { return T(0); });
-    else if (how == taken::all) leave_tile<Streamed>(rule, tile.p, count, [](std::size_t, T p) __attribute__((always_inline)) { return p; });
-    else leave_tile<Streamed>(rule, tile.p, count, [&](std::size_t i, T) __attribute__((always_inline)) { return tile.c[i]; });
+    if (how == taken::none) return leave_behind<Streamed>(rule, base, tile.p, count, [](std::size_t, T) __attribute__((always_inline)) { return T(0); }, tally);
+    if constexpr (requires { choose.share(); }) {
+        if (how == taken::by_value)
+            return leave_behind<Streamed>(rule, base, tile.p, count, [share = choose.share()](std::size_t, T p) __attribute__((always_inline)) { return share(p); }, tally);
+    }
+    if (how == taken::all) return leave_behind<Streamed>(rule, base, tile.p, count, [](std::size_t, T p) __attribute__((always_inline)) { return p; }, tally);
+    leave_behind<Streamed>(rule, base, tile.p, count, [&](std::size_t i, T) __attribute__((always_inline)) { return tile.c[i]; }, tally);
 }
 
 /// A tile that holds NaN or Inf, the rare case: the gradient's bad elements count as 0 and nothing that is not finite is stored.

@@ -36,8 +36,8 @@ struct sweep_tally {
     }
 };
 
-/// How the message took the elements of a tile; two common cases need no array c.
-enum class taken { none, all, mixed };
+/// How the message took the elements of a tile; only `mixed` needs an array c. by_value: c follows from p alone, through the chooser's share().
+enum class taken { none, all, by_value, mixed };
 
 namespace detail {
 

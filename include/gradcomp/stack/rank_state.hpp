@@ -1,0 +1,199 @@
+/// @file The state of one rank in a run: its streams, the rules that sweep over them, and how received messages move x.
+#pragma once
+
+#include <gradcomp/core/layout.hpp>
+#include <gradcomp/exec/cpu/scatter.hpp>
+#include <gradcomp/exec/cpu/sweep.hpp>
+#include <gradcomp/memory/recurrence.hpp>
+#include <gradcomp/stack/streams.hpp>
+
+#include <cstddef>
+#include <type_traits>
+
+namespace gradcomp::stack {
+
+/// Streams and what a step computes on them; the exchange decides when. Nothing here fails or allocates after construction.
+template <class Stack, class T> class rank_state {
+    using Memory = typename Stack::memory_type;
+    using Local = typename Stack::local_type;
+    using Server = typename Stack::server_type;
+    using Reducer = typename Stack::reducer_type;
+    using Executor = typename Stack::executor_type::executor;
+    using Buffer = typename Executor::template buffer<T>;
+    using stream_type = stream<Buffer>;
+
+public:
+    static constexpr bool staged = Memory::storage::is_staged;
+    static constexpr bool dense_server = !Server::touches_only_support;
+
+    /// @throws error out_of_memory.
+    rank_state(const Stack& stack, const tensor_list& list, T* parameters)
+        : options(stack), ranks(stack.reducer.size()), team(stack.executor.start()), has_point(Memory::detached || stack.period > 1),
+          has_errors(Memory::feeds_back || stack.period > 1), x(parameters), total(list.total()), e(has_errors ? total : 0, staged),
+          m(Local::keeps_state ? total : 0, staged), z(has_point ? total : 0, staged), velocity(server_size(), Reducer::updates_at_root), sum(server_size()),
+          dense(needs_dense() ? total : 0)
+    {
+        if (has_point) for_each(team, total, copy_rule<T>{z.now(), x});
+    }
+
+    const Stack options;
+    const int ranks;
+    Executor team;
+    const bool has_point, has_errors; ///< whether gradients have a point of their own; whether anything is remembered between steps
+    T* const x;
+    const std::size_t total;
+    stream_type e, m, z, velocity;
+    Buffer sum, dense; ///< the sum of messages for the server; the mean of the errors
+    T rate = 0;        ///< eta of the present step
+
+    bool in_model_units() const { return options.memory.units == units::model; }
+    T direction_scale() const { return in_model_units() ? rate : T(1); } ///< s of the recurrence
+    T owed_scale() const { return in_model_units() ? T(1) : rate; }      ///< what turns e into model units
+    T pull() const { return static_cast<T>(options.memory.detachment()) * owed_scale(); }
+    /// What turns the sum of messages into the server rule's u; not finite where the learning rate is too small to divide by.
+    T server_scale() const { return T(1) / (direction_scale() * static_cast<T>(ranks)); }
+    const T* point() const { return has_point ? z.now() : x; }
+    std::size_t bytes() const { return e.bytes() + m.bytes() + z.bytes() + velocity.bytes() + sum.size_bytes() + dense.size_bytes(); }
+
+    /// Calls f with the one rule that this stack and these options need at an exchange; each is an instantiation of its own.
+    template <class F> exec::sweep_tally with_rule(const F& f)
+    {
+        const bool decay = options.local.decay() != 0;
+        if constexpr (Memory::detached) {
+            return decay ? f(make_rule<true, true, true>()) : f(make_rule<true, true, false>());
+        } else {
+            if (has_point) return f(make_rule<true, true, true>()); // local steps; rare enough to go without a rule of its own
+            return decay ? f(make_rule<Memory::feeds_back, false, true>()) : f(make_rule<Memory::feeds_back, false, false>());
+        }
+    }
+
+    /// The rule of a local step between exchanges.
+    auto local_rule()
+    {
+        using Direction = typename Local::template direction<T, true>;
+        drift_rule<T, T, Direction> rule{Direction(options.local)};
+        set_local_streams(rule);
+        rule.in[Direction::point_in] = rule.in[rule.point_in] = z.now();
+        rule.out[rule.point_out] = z.next();
+        rule.in[rule.error_in] = e.now();
+        rule.out[rule.error_out] = e.next();
+        rule.scale = direction_scale();
+        rule.learning_rate = rate;
+        return rule;
+    }
+
+    /// The rule's streams at one tensor, with the gradient of that tensor.
+    template <class Rule> static Rule at_segment(Rule rule, const segment& piece, const T* gradient)
+    {
+        for (int j = 0; j < Rule::inputs; ++j) rule.in[j] += piece.offset;
+        for (int j = 0; j < Rule::outputs; ++j) rule.out[j] += piece.offset;
+        rule.gradient = gradient;
+        return rule;
+    }
+
+    exec::sweep_options sweep_options() const
+    {
+        constexpr std::size_t beyond_caches = std::size_t{8} << 20;
+        return {.bad_elements = options.non_finite, .streamed = (staged || Memory::detached) && total * sizeof(T) >= beyond_caches};
+    }
+
+    /// What the sweep wrote becomes the state; in place it is already.
+    void commit()
+    {
+        e.commit();
+        m.commit();
+        z.commit();
+    }
+
+    /// `to` (x, or the root's copy of it) moves by the messages that a reduction received. The gradient point follows x.
+    template <class Coder, class Reduction> void apply(const Coder& coder, const Reduction& reduction, T* to)
+    {
+        if constexpr (dense_server) {
+            for_each(team, total, fill_rule<T>{sum.data(), T(0)});
+            for (std::size_t i = 0; i < reduction.received(); ++i) coder.decode(team, reduction.message(i), accumulate_target<T>{sum.data()});
+            typename Server::template update<T> rule;
+            rule.set(options.server);
+            rule.gradient = sum.data();
+            rule.in[0] = velocity.now();
+            rule.out[0] = velocity.next();
+            rule.in[1] = x; // `to` starts as a copy of x
+            rule.out[1] = to;
+            rule.scale = server_scale();
+            rule.learning_rate = rate;
+            sweep(team, rule, total, exec::send_none{}, {.bad_elements = exec::non_finite::propagate});
+            if (to == x) refresh_point();
+        } else {
+            const T mean = owed_scale() / static_cast<T>(ranks);
+            const auto update = [&](auto moves_point) {
+                for (std::size_t i = 0; i < reduction.received(); ++i)
+                    coder.decode(team, reduction.message(i), update_target<T, moves_point()>{to, z.now(), e.now(), mean, pull()});
+            };
+            if (has_point && to == x) update(std::true_type{});
+            else update(std::false_type{});
+        }
+    }
+
+    /// An undelivered message returns to the memory, where there is one that was changed.
+    template <class Coder> void restore(const Coder& coder, const std::byte* message)
+    {
+        if (staged || !has_errors) return;
+        const auto add = [&](auto moves_point) { coder.decode(team, message, restore_target<T, moves_point()>{x, z.now(), e.now(), pull()}); };
+        if (has_point) add(std::true_type{});
+        else add(std::false_type{});
+    }
+
+    void refresh_point()
+    {
+        if (has_point) for_each(team, total, point_rule<T>{z.now(), x, e.now(), pull()});
+    }
+
+    /// `dense` = the mean over ranks of `errors`. Collective. @throws error of the communicator.
+    void mean_of(const T* errors)
+    {
+        if (dense.size() != total) dense = Buffer(total);
+        options.reducer.communicator.all_reduce(view<const T, Executor::space>(errors, total), view<T, Executor::space>(dense.data(), total));
+        for_each(team, total, scale_rule<T>{dense.data(), dense.data(), T(1) / static_cast<T>(ranks)});
+    }
+
+private:
+    bool needs_dense() const { return options.memory.averaging() > 0 || (Memory::feeds_back && options.memory.evaluation() == evaluation_point::mean_corrected); }
+    /// A server that moves every coordinate has state where x is updated: everywhere, or on the root alone.
+    std::size_t server_size() const
+    {
+        if constexpr (!dense_server) return 0;
+        else if constexpr (Reducer::updates_at_root) return options.reducer.rank() == options.reducer.root ? total : 0;
+        else return total;
+    }
+
+    template <class Rule> void set_local_streams(Rule& rule)
+    {
+        if constexpr (Local::keeps_state) {
+            rule.in[0] = m.now();
+            rule.out[0] = m.next();
+            rule.fresh[0] = staged;
+        }
+    }
+
+    template <bool HasError, bool HasPoint, bool Decay> auto make_rule()
+    {
+        using Direction = typename Local::template direction<T, Decay>;
+        recurrence_rule<T, T, Direction, HasError, HasPoint> rule{Direction(options.local)};
+        set_local_streams(rule);
+        if constexpr (Decay) rule.in[Direction::point_in] = point();
+        if constexpr (HasError) {
+            rule.in[rule.error_in] = e.now();
+            rule.out[rule.error_out] = e.next();
+            rule.fresh[rule.error_out] = staged;
+        }
+        if constexpr (HasPoint) {
+            rule.in[rule.parameters_in] = x;
+            rule.out[rule.point_out] = z.next();
+            rule.fresh[rule.point_out] = staged || !Decay;
+        }
+        rule.scale = direction_scale();
+        rule.pull = pull();
+        return rule;
+    }
+};
+
+} // namespace gradcomp::stack

@@ -1,0 +1,412 @@
+/// @file The library against the plain transcriptions of the papers' loops: 500 steps in double, step by step.
+#include "compressors.hpp"
+#include "def_loop.hpp"
+#include "error_feedback.hpp"
+#include "problem.hpp"
+#include "psync_loop.hpp"
+#include "saef_loop.hpp"
+#include "server_loop.hpp"
+#include "sgd_loop.hpp"
+
+#include <gradcomp/gradcomp.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace gc = gradcomp;
+
+namespace {
+
+using reference::vector;
+
+const gc::tensor_list tensors{{"matrix", {4, 7}}, {"bias", {5}}, {"empty", {0, 3}}, {"scale", {}}, {"last", {13}}};
+constexpr std::size_t size = 47;
+constexpr int steps = 500;
+constexpr double tolerance = 1e-12;
+
+reference::quadratics problem_of(std::uint64_t seed) { return {.size = size, .seed = seed}; }
+
+reference::settings settings_of(int ranks, int period)
+{
+    return {.workers = ranks, .steps = steps, .period = period, .momentum = 0.9, .weight_decay = 1e-3,
+        .learning_rate = [](int t) { return t < 300 ? 0.02 : 0.004; }};
+}
+
+/// Applies a compressor for one tensor to each tensor of the list.
+template <class One> reference::compressor per_tensor(One one)
+{
+    return [one](const vector& v, int worker, int step) {
+        vector out = reference::zeros(v.size());
+        for (std::size_t t = 0; t < tensors.count(); ++t) {
+            const auto first = v.begin() + static_cast<std::ptrdiff_t>(tensors.offset(t));
+            const vector c = one(t)(vector(first, first + static_cast<std::ptrdiff_t>(tensors.size(t))), worker, step);
+            std::copy(c.begin(), c.end(), out.begin() + static_cast<std::ptrdiff_t>(tensors.offset(t)));
+        }
+        return out;
+    };
+}
+
+/// max(1, floor(d / ratio)), 0 for an empty tensor.
+std::size_t kept(std::size_t d, std::size_t ratio) { return std::min(d, std::max<std::size_t>(1, d / ratio)); }
+
+/// The top-k of each tensor, by a full sort.
+reference::compressor plain_top_k(std::size_t ratio)
+{
+    return per_tensor([ratio](std::size_t t) { return reference::top_k(kept(tensors.size(t), ratio)); });
+}
+
+/// One run of each tensor that wraps around; only where it starts is taken from the library, whose random numbers are a contract.
+reference::compressor plain_random_block(std::size_t ratio, std::uint64_t seed, int period)
+{
+    return per_tensor([=](std::size_t t) -> reference::compressor {
+        return [=](const vector& v, int, int step) {
+            vector out = reference::zeros(v.size());
+            if (v.empty()) return out;
+            const auto exchange = static_cast<std::uint32_t>(step / period);
+            const std::size_t start = gc::random_stream{seed, exchange, static_cast<std::uint32_t>(t), gc::purpose::random_block, 0}.below(v.size());
+            for (std::size_t j = 0; j < kept(v.size(), ratio); ++j) out[(start + j) % v.size()] = v[(start + j) % v.size()];
+            return out;
+        };
+    });
+}
+
+/// What a run of the library did, in the form of the transcriptions' traces.
+struct library_trace : reference::trace {
+    std::vector<std::vector<vector>> evaluated;  ///< [exchange][worker]: evaluate_at() after that many exchanges
+    std::vector<std::vector<vector>> own;        ///< [exchange][worker]: x - e_worker
+    std::vector<std::vector<vector>> corrected;  ///< [exchange][worker]: x - mean e
+};
+
+/// Runs make(communicator) as `run` says; the gradient is taken at gradient_point(), step by step, and everything is noted.
+template <class Make> library_trace run_library(const vector& start, const reference::settings& run, const reference::gradient_function& gradient, Make make)
+{
+    const std::size_t entries = static_cast<std::size_t>(run.steps) + 1, ranks = static_cast<std::size_t>(run.workers);
+    library_trace out;
+    out.x.resize(entries);
+    for (auto* of : {&out.error, &out.point, &out.evaluated, &out.own, &out.corrected}) of->assign(entries, std::vector<vector>(ranks));
+    std::vector<vector> last(ranks);
+    gc::comm::run_ranks(run.workers, [&](gc::comm::in_process communicator) {
+        const auto rank = static_cast<std::size_t>(communicator.rank());
+        const auto stack = make(communicator);
+        vector x = start;
+        auto exchange = stack.attach(tensors, x);
+        for (int t = 0; t <= run.steps; ++t) {
+            const auto at = static_cast<std::size_t>(t);
+            if (rank == 0) out.x[at] = x;
+            out.error[at][rank].assign(exchange.error().begin(), exchange.error().end());
+            if (t % run.period == 0 && (t / run.period) % 7 == 0) {
+                out.evaluated[at][rank] = out.own[at][rank] = out.corrected[at][rank] = vector(size);
+                exchange.evaluate_at(out.evaluated[at][rank]);
+                exchange.evaluate_at(out.own[at][rank], gc::evaluation_point::local);
+                exchange.evaluate_at(out.corrected[at][rank], gc::evaluation_point::mean_corrected);
+            }
+            if (t == run.steps) break;
+            const auto point = exchange.gradient_point();
+            out.point[at][rank].assign(point.begin(), point.end());
+            exchange.step(gradient(communicator.rank(), t, out.point[at][rank]), run.learning_rate(t));
+        }
+        last[rank] = x;
+    });
+    for (const vector& x : last) REQUIRE(x == last[0]); // the same bits on every rank
+    out.point.pop_back();
+    return out;
+}
+
+double furthest(const std::vector<vector>& a, const std::vector<vector>& b)
+{
+    double out = 0;
+    for (std::size_t k = 0; k < a.size(); ++k) out = std::max(out, reference::distance(a[k], b[k]));
+    return out;
+}
+
+struct compare_options {
+    bool error = true;           ///< the memory is that of the transcription, between exchanges
+    const char* evaluated = "x"; ///< what evaluate_at() gives: x, mean or own
+};
+
+/// Every step's x, gradient points, errors and evaluation points.
+void compare(const library_trace& library, const reference::trace& plain, const reference::settings& run, compare_options options)
+{
+    double x = 0, error = 0, point = 0, evaluated = 0, own = 0, corrected = 0;
+    REQUIRE(library.x.size() == plain.x.size());
+    for (std::size_t t = 0; t < plain.x.size(); ++t) {
+        x = std::max(x, reference::distance(plain.x[t], library.x[t]));
+        if (t < plain.point.size()) point = std::max(point, furthest(plain.point[t], library.point[t]));
+        if (t % static_cast<std::size_t>(run.period) != 0) continue;
+        if (options.error) error = std::max(error, furthest(plain.error[t], library.error[t]));
+        if (library.evaluated[t][0].empty()) continue;
+        const vector mean = reference::sum(plain.x[t], -1, reference::mean(plain.error[t]));
+        for (std::size_t k = 0; k < plain.error[t].size(); ++k) {
+            const vector mine = reference::sum(plain.x[t], -1, plain.error[t][k]);
+            const vector& wanted = options.evaluated == std::string("x") ? plain.x[t] : options.evaluated == std::string("mean") ? mean : mine;
+            evaluated = std::max(evaluated, reference::distance(wanted, library.evaluated[t][k]));
+            own = std::max(own, reference::distance(mine, library.own[t][k]));
+            corrected = std::max(corrected, reference::distance(mean, library.corrected[t][k]));
+        }
+    }
+    CHECK(x <= tolerance);
+    CHECK(point <= tolerance);
+    CHECK(error <= tolerance);
+    CHECK(evaluated <= tolerance);
+    CHECK(own <= tolerance);
+    CHECK(corrected <= tolerance);
+    CHECK(reference::distance(plain.x.front(), plain.x.back()) > 0.1); // the run went somewhere
+}
+
+const gc::momentum local{.beta = 0.9, .weight_decay = 1e-3};
+
+/// What the transcription does for a memory.
+template <class Loop> void follows(auto memory, compare_options options, Loop loop)
+{
+    for (const int period : {1, 3})
+        for (const int ranks : {1, 3}) {
+            CAPTURE(period);
+            CAPTURE(ranks);
+            const reference::settings run = settings_of(ranks, period);
+            const reference::quadratics problem = problem_of(static_cast<std::uint64_t>(10 * ranks + period));
+            const vector start = problem.start();
+            {
+                INFO("random_block over a ring");
+                compare(run_library(start, run, problem, [&](gc::comm::in_process communicator) {
+                    return gc::policy_stack{.compressor = gc::random_block{.ratio = 4}, .memory = memory, .reducer = gc::ring{communicator}, .local = local,
+                        .period = static_cast<std::uint32_t>(period), .seed = 5};
+                }), loop(start, run, problem, plain_random_block(4, 5, period)), run, options);
+            }
+            {
+                INFO("top_k, gathered by all");
+                compare(run_library(start, run, problem, [&](gc::comm::in_process communicator) {
+                    return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = gc::all_gather{communicator}, .local = local,
+                        .period = static_cast<std::uint32_t>(period), .seed = 5};
+                }), loop(start, run, problem, plain_top_k(4)), run, options);
+            }
+        }
+}
+
+auto def_of(double lambda)
+{
+    return [lambda](const vector& start, const reference::settings& run, const reference::gradient_function& gradient, const reference::compressor& compress) {
+        return reference::def_loop(start, lambda, run, gradient, compress);
+    };
+}
+auto saef_of(int averaging)
+{
+    return [averaging](const vector& start, const reference::settings& run, const reference::gradient_function& gradient, const reference::compressor& compress) {
+        return reference::saef_loop(start, averaging, run, gradient, compress);
+    };
+}
+
+} // namespace
+
+TEST_CASE("ef follows the plain loop")
+{
+    follows(gc::ef{}, {}, reference::ef_loop);
+}
+TEST_CASE("def follows the plain loop and evaluates x - mean e, for any lambda")
+{
+    for (const double lambda : {0.0, 0.3, 1.0}) {
+        CAPTURE(lambda);
+        follows(gc::def{.lambda = lambda}, {.evaluated = "mean"}, def_of(lambda));
+    }
+}
+TEST_CASE("def_a trains as def and evaluates x")
+{
+    follows(gc::def_a{.lambda = 0.6}, {.evaluated = "x"}, def_of(0.6));
+}
+TEST_CASE("saef follows the plain loop, with and without averaged errors")
+{
+    for (const int averaging : {0, 4}) {
+        CAPTURE(averaging);
+        follows(gc::saef{.averaging_period = static_cast<std::uint32_t>(averaging)}, {}, saef_of(averaging));
+    }
+}
+TEST_CASE("psync follows the plain loop of CSER and evaluates every rank's own model")
+{
+    follows(gc::psync{}, {.evaluated = "own"}, reference::psync_loop);
+}
+TEST_CASE("a stack without memory follows the plain loop")
+{
+    follows(gc::none_accepting_bias{}, {.error = false}, reference::no_memory_loop);
+}
+
+TEST_CASE("staged memory follows the same loops")
+{
+    for (const int period : {1, 3}) {
+        CAPTURE(period);
+        const reference::settings run = settings_of(2, period);
+        const reference::quadratics problem = problem_of(77);
+        const auto library = [&](auto memory) {
+            return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+                return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = gc::all_gather{communicator}, .local = local,
+                    .period = static_cast<std::uint32_t>(period)};
+            });
+        };
+        compare(library(gc::def<gc::staged>{.lambda = 0.3}), reference::def_loop(problem.start(), 0.3, run, problem, plain_top_k(4)), run, {.evaluated = "mean"});
+        compare(library(gc::ef<gc::staged>{}), reference::ef_loop(problem.start(), run, problem, plain_top_k(4)), run, {});
+        compare(library(gc::saef<gc::staged>{.averaging_period = 3}), reference::saef_loop(problem.start(), 3, run, problem, plain_top_k(4)), run, {});
+    }
+}
+
+TEST_CASE("a root that gathers, averages and updates follows the same loops, whichever rank it is")
+{
+    for (const int root : {0, 3}) {
+        CAPTURE(root);
+        const reference::settings run = settings_of(4, 3);
+        const reference::quadratics problem = problem_of(78);
+        const auto library = [&](auto memory) {
+            return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+                return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = gc::gather_to_root{communicator, root}, .local = local, .period = 3};
+            });
+        };
+        compare(library(gc::def{.lambda = 0.3}), reference::def_loop(problem.start(), 0.3, run, problem, plain_top_k(4)), run, {.evaluated = "mean"});
+        compare(library(gc::psync{}), reference::psync_loop(problem.start(), run, problem, plain_top_k(4)), run, {.evaluated = "own"});
+    }
+}
+
+TEST_CASE("plain SGD with momentum is the identity compressor without memory")
+{
+    for (const int ranks : {1, 4}) {
+        const reference::settings run = settings_of(ranks, 1);
+        const reference::quadratics problem = problem_of(79);
+        // Momentum of the mean is the mean of momenta, so rounding alone tells them apart.
+        compare(run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = local};
+        }), reference::sgd_loop(problem.start(), run, problem), run, {.error = false});
+    }
+}
+
+TEST_CASE("local SGD is the identity compressor with a period")
+{
+    for (const int period : {1, 3}) {
+        const reference::settings run = settings_of(4, period);
+        const reference::quadratics problem = problem_of(80);
+        const reference::trace plain = reference::local_sgd_loop(problem.start(), run, problem);
+        compare(run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = local, .period = static_cast<std::uint32_t>(period)};
+        }), plain, run, {.error = false});
+        compare(run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::identity{}, .memory = gc::ef{}, .reducer = gc::gather_to_root{communicator}, .local = local,
+                .period = static_cast<std::uint32_t>(period)};
+        }), plain, run, {});
+    }
+}
+
+TEST_CASE("psync is saef without averaging, bit for bit, but for the point it evaluates")
+{
+    const reference::settings run = settings_of(3, 3);
+    const reference::quadratics problem = problem_of(81);
+    const auto library = [&](auto memory) {
+        return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::random_block{.ratio = 8}, .memory = memory, .reducer = gc::ring{communicator}, .local = local, .period = 3};
+        });
+    };
+    const library_trace psync = library(gc::psync{}), saef = library(gc::saef{});
+    CHECK(psync.x == saef.x);
+    CHECK(psync.error == saef.error);
+    CHECK(psync.point == saef.point);
+    CHECK(psync.own == saef.own);
+    CHECK(psync.evaluated == psync.own);
+    CHECK(saef.evaluated[0][0] == saef.x[0]);
+    CHECK(saef.evaluated[21][1] == saef.x[21]);
+    CHECK(psync.evaluated[21][1] != saef.evaluated[21][1]);
+}
+
+TEST_CASE("iterate averaging is def_a with delta_scaling, lambda 1 and one rank")
+{
+    const reference::settings run = settings_of(1, 1);
+    const reference::quadratics problem = problem_of(82);
+    const reference::trace plain = reference::iterate_averaging_loop(problem.start(), 0.15, run, problem);
+    const library_trace library = run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+        return gc::policy_stack{.compressor = gc::delta_scaling{.delta = 0.15}, .memory = gc::def_a{.lambda = 1}, .reducer = gc::ring{communicator}, .local = local};
+    });
+    double x = 0, point = 0;
+    for (std::size_t t = 0; t < plain.x.size(); ++t) x = std::max(x, reference::distance(plain.x[t], library.x[t]));
+    for (std::size_t t = 0; t < plain.point.size(); ++t) point = std::max(point, furthest(plain.point[t], library.point[t]));
+    CHECK(x <= tolerance);
+    CHECK(point <= tolerance);
+    CHECK(library.evaluated[490][0] == library.x[490]);
+}
+
+TEST_CASE("y = x - mean e moves by eta times the mean local momentum, for any lambda and any compressor")
+{
+    const auto holds = [](auto memory, auto compressor, int ranks) {
+        const reference::settings run = settings_of(ranks, 1);
+        const reference::quadratics problem = problem_of(83);
+        const library_trace library = run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{communicator}, .local = local};
+        });
+        std::vector<vector> m = reference::zeros(ranks, size);
+        double off = 0;
+        for (int t = 0; t < run.steps; ++t) {
+            const auto at = static_cast<std::size_t>(t);
+            for (int k = 0; k < ranks; ++k)
+                reference::local_momentum(m[static_cast<std::size_t>(k)], run, problem, k, t, library.point[at][static_cast<std::size_t>(k)]);
+            const vector now = reference::sum(library.x[at], -1, reference::mean(library.error[at]));
+            const vector next = reference::sum(library.x[at + 1], -1, reference::mean(library.error[at + 1]));
+            off = std::max(off, reference::distance(reference::sum(now, -run.learning_rate(t), reference::mean(m)), next));
+        }
+        CHECK(off <= 1e-13);
+    };
+    for (const double lambda : {0.0, 0.3, 0.7, 1.0}) {
+        CAPTURE(lambda);
+        holds(gc::def{.lambda = lambda}, gc::top_k{.ratio = 16}, 4);
+        holds(gc::def{.lambda = lambda}, gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 6}, 2);
+        holds(gc::def{.lambda = lambda}, gc::by_tensor{gc::vectors(gc::identity{}), gc::otherwise(gc::random_block{.ratio = 9})}, 3);
+        holds(gc::def{.lambda = lambda}, gc::delta_scaling{.delta = 0.2}, 1);
+    }
+}
+
+TEST_CASE("gradient units follow the plain loop through drops of the learning rate, and equal model units while it is constant")
+{
+    reference::settings run = settings_of(3, 1);
+    const reference::quadratics problem = problem_of(84);
+    const auto library = [&](gc::units units) {
+        return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = gc::ef{.units = units}, .reducer = gc::all_gather{communicator}, .local = local};
+        });
+    };
+    const auto furthest_x = [](const reference::trace& a, const reference::trace& b) {
+        double off = 0;
+        for (std::size_t t = 0; t < a.x.size(); ++t) off = std::max(off, reference::distance(a.x[t], b.x[t]));
+        return off;
+    };
+    const reference::trace plain = reference::ef_gradient_units_loop(problem.start(), run, problem, plain_top_k(4));
+    const library_trace dropping = library(gc::units::gradient);
+    CHECK(furthest_x(plain, dropping) <= tolerance);
+    for (std::size_t t = 0; t < plain.error.size(); ++t) REQUIRE(furthest(plain.error[t], dropping.error[t]) <= tolerance);
+    // evaluate_at() speaks of models, so it turns e by the last learning rate.
+    const vector mean = reference::sum(plain.x[497], -0.004, reference::mean(plain.error[497]));
+    CHECK(reference::distance(mean, dropping.corrected[497][0]) <= tolerance);
+    CHECK(furthest_x(library(gc::units::model), dropping) > 1e-6); // the drop is what tells them apart
+
+    run.learning_rate = [](int) { return 0.02; };
+    const library_trace model = library(gc::units::model), gradient = library(gc::units::gradient);
+    CHECK(furthest_x(model, gradient) <= tolerance);
+    const auto detached = [&](gc::units units) {
+        return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = gc::random_block{.ratio = 4}, .memory = gc::def{.lambda = 0.3, .units = units}, .reducer = gc::ring{communicator},
+                .local = local, .period = 3};
+        });
+    };
+    CHECK(furthest_x(detached(gc::units::model), detached(gc::units::gradient)) <= tolerance);
+}
+
+TEST_CASE("momentum after reduction follows the plain loop")
+{
+    for (const bool nesterov : {false, true}) {
+        CAPTURE(nesterov);
+        reference::settings run = settings_of(3, 1);
+        run.weight_decay = 0;
+        const reference::quadratics problem = problem_of(85);
+        const reference::trace plain = reference::server_momentum_loop(problem.start(), nesterov, run, problem, plain_top_k(4));
+        const auto library = [&](auto memory, auto reducer_of) {
+            return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+                return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = reducer_of(communicator),
+                    .server = gc::server_momentum{.beta = 0.9, .nesterov = nesterov}};
+            });
+        };
+        compare(library(gc::ef{}, [](auto communicator) { return gc::all_gather{communicator}; }), plain, run, {});
+        compare(library(gc::ef<gc::staged>{}, [](auto communicator) { return gc::gather_to_root{communicator, 1}; }), plain, run, {});
+    }
+}
