@@ -58,16 +58,19 @@ struct policy_stack {
     static_assert(error_memory<Memory>, "gradcomp: .memory is no error memory (core/concepts.hpp names what it must state), as gc::ef<> does.");
     static_assert(local_rule<Local>, "gradcomp: .local is no local rule (core/concepts.hpp names what it must offer), as gc::momentum does.");
     static_assert(server_rule<Server>, "gradcomp: .server is no server rule (core/concepts.hpp names what it must offer), as gc::descent does.");
-    static_assert(Memory::feeds_back || Memory::accepts_bias || Compressor::unbiased,
+    static_assert(stack::reducer<Reducer>, "gradcomp: .reducer is no reducer (stack/legality.hpp names what it must state), as gc::ring{communicator} does.");
+    static_assert(stack::executor<Executor>, "gradcomp: .executor is no executor (stack/legality.hpp names what it must offer), as gc::exec::cpu does.");
+    static_assert(stack::can_communicate<Reducer>(), "gradcomp: what the reducer holds is no communicator (comm/communicator.hpp names what it must offer), as gc::comm::in_process does.");
+    static_assert(stack::bias_is_repaired<Compressor, Memory>(),
         "gradcomp: memory `none` forgets what this biased compressor drops, and such a run can diverge exponentially. Write .memory = gc::ef{} or gc::def{.lambda = 0.3}, "
         "or an unbiased compressor such as gc::rand_k<>, or gc::none_accepting_bias{} to say that it is meant.");
-    static_assert(!Memory::feeds_back || Compressor::contractive,
+    static_assert(stack::feedback_contracts<Compressor, Memory>(),
         "gradcomp: error feedback needs a contraction, and this compressor is none: what it leaves behind can grow without bound. Write its contractive form "
         "(gc::rand_k<gc::indices::shared_seed, gc::scaling::none> instead of the unbiased one), or .memory = gc::none{} for an unbiased compressor.");
-    static_assert(!Reducer::needs_additive || Compressor::additive,
+    static_assert(stack::messages_add<Compressor, Reducer>(),
         "gradcomp: a ring adds messages in flight, and the sum of this compressor's messages is no message, because each rank sends coordinates of its own. "
         "Write .reducer = gc::all_gather{communicator} or gc::gather_to_root{communicator}, or a compressor whose ranks share their coordinates (gc::random_block).");
-    static_assert(decltype(Reducer::communicator)::space == Executor::executor::space,
+    static_assert(stack::share_memory_space<Reducer, Executor>(),
         "gradcomp: the communicator and the executor work in different memory: write a communicator for the executor's memory space.");
 
     /// Takes all memory of a run. The parameters stay the caller's and are updated in place by every exchange.

@@ -18,6 +18,20 @@ namespace gc = gradcomp;
 /// p = owed + scale * gradient in every test that looks at a coder.
 inline constexpr double scale = 0.5;
 
+/// The sweep of a plain error memory, apart from the library's own memories: p = e + scale * g, e' = p - c.
+template <class T> struct memory_rule : gc::rule_streams<T, T, 1, 1> {
+    GRADCOMP_INLINE T value(T g, const T* x) const { return gc::multiply_add(static_cast<T>(scale), g, x[0]); }
+    GRADCOMP_INLINE void leave(T, const T*, T p, T c, T* y) const { y[0] = p - c; }
+    GRADCOMP_INLINE T owed_at(std::size_t i) const { return this->in[0][i]; }
+    GRADCOMP_INLINE void settle(std::size_t i, T p, T c) const { this->out[0][i] = p - c; }
+    auto again() const
+    {
+        gc::read_rule<T> rule;
+        rule.gradient = this->out[0];
+        return rule;
+    }
+};
+
 /// What one sweep with a memory gave.
 template <class T> struct encoded {
     std::vector<std::byte> message;
@@ -57,10 +71,8 @@ public:
     encoded<T> encode(std::span<const T> gradient, std::span<const T> owed, std::uint32_t step, unsigned char fill = 0xa5,
         gc::exec::non_finite policy = gc::exec::non_finite::propagate)
     {
-        using direction = gc::plain_gradient::direction<T, false>;
-        gc::recurrence_rule<T, T, direction, true, false> rule{direction(gc::plain_gradient{})};
+        memory_rule<T> rule;
         encoded<T> out{std::vector<std::byte>(coder_.bytes()), std::vector<T>(list_.total()), {}, false};
-        rule.scale = static_cast<T>(scale);
         rule.in[0] = owed.data();
         rule.out[0] = out.left.data();
         const auto rule_of = [&](const gc::segment& piece) {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
+#include <iterator>
 #include <limits>
 
 namespace gc = gradcomp;
@@ -18,7 +20,6 @@ TEST_CASE("multiply_add rounds once")
     const double f = 0x1p-27, b = 1 + f;
     CHECK(gc::multiply_add(b, b, -(1 + 2 * f)) == 0x1p-54);
     CHECK(gc::multiply_add(0x1p100f, 0x1p100f, -std::numeric_limits<float>::max()) == std::numeric_limits<float>::infinity());
-    CHECK(gc::multiply_add(0x1p64f, 0x1p64f, -0x1p127f) == std::numeric_limits<float>::infinity() - 0);
     CHECK(gc::multiply_add(0x1p64f, 0x1.fp63f, -0x1p127f) == 0x1.ep126f);
 }
 

@@ -72,7 +72,7 @@ template <class T> std::vector<std::uint32_t> largest(const std::vector<T>& p, s
 }
 
 /// Error feedback: p = e + scale * g, and e' = p - c.
-template <class T> struct feedback : rule_streams<T, T, 1, 1> {
+template <class T> struct feedback : rule_streams<T, T, 1, 1, 1> {
     T scale = 1;
     GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(scale, g, x[0]); }
     GRADCOMP_INLINE void leave(T, const T*, T p, T c, T* y) const { y[0] = p - c; }
@@ -117,7 +117,6 @@ template <class T> struct selection {
                 rule.gradient = gradient.data() + segments[s].first;
                 rule.in[0] = (staged ? memory.data() : out.memory.data()) + segments[s].first;
                 rule.out[0] = out.memory.data() + segments[s].first;
-                rule.fresh[0] = staged;
                 return rule;
             };
             const auto again_of = [&](std::size_t s) { return read(out.memory.data() + segments[s].first); };

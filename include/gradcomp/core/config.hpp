@@ -29,7 +29,7 @@
 #elif defined(__clang__)
 #define GRADCOMP_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define GRADCOMP_INDEPENDENT _Pragma("GCC ivdep")
+#define GRADCOMP_INDEPENDENT _Pragma("GCC ivdep") _Pragma("GCC unroll 4")
 #else
 #define GRADCOMP_INDEPENDENT
 #endif

@@ -19,7 +19,7 @@ template <class T> struct step_state {
 ///     leave(g, x, p, c, y)       out[j][i] = y[j]
 ///
 /// A stream may be input and output at once (in place). The executor loads, stores and chooses c, so one rule serves every compressor
-/// on every executor. `fresh[j]` says that output j is not read in the sweep: a large one is then stored past the caches.
+/// on every executor. Bit j of `fresh` says that output j is not read in the sweep: a large one is then stored past the caches.
 template <class R>
 concept sweep_rule = requires(const R rule, typename R::value_type v, const typename R::value_type* x, typename R::value_type* y) {
     { rule.value(v, x) } -> std::same_as<typename R::value_type>;
@@ -29,18 +29,18 @@ concept sweep_rule = requires(const R rule, typename R::value_type v, const type
     { rule.gradient[0] } -> std::convertible_to<typename R::value_type>;
     rule.in[0];
     rule.out[0];
-    rule.fresh[0];
+    { R::fresh } -> std::convertible_to<unsigned>;
 };
 
 /// The pointers of a rule. Zero-length arrays are not C++, hence at least one.
-template <class T, class Gradient, int Inputs, int Outputs> struct rule_streams {
+template <class T, class Gradient, int Inputs, int Outputs, unsigned Fresh = 0> struct rule_streams {
     using value_type = T;
     using gradient_type = Gradient;
     static constexpr int inputs = Inputs, outputs = Outputs;
     const Gradient* gradient = nullptr;
     const T* in[Inputs > 0 ? Inputs : 1] = {};
     T* out[Outputs > 0 ? Outputs : 1] = {};
-    bool fresh[Outputs > 0 ? Outputs : 1] = {};
+    static constexpr unsigned fresh = Fresh;
 
     /// Advances every pointer: element 0 becomes element `by`.
     GRADCOMP_HD void advance(std::size_t by)

@@ -38,11 +38,18 @@ enum class evaluation_point {
     local           ///< x - this rank's e
 };
 
+/// Staged, all outputs are fresh; in place only a gradient point that weight decay does not read.
+template <class Direction, bool HasError, bool HasPoint, bool Staged>
+constexpr unsigned fresh_outputs = Staged ? (1u << (Direction::outputs + HasError + HasPoint)) - 1u
+    : HasPoint && !Direction::reads_point ? 1u << (Direction::outputs + HasError)
+                                          : 0u;
+
 /// The sweep of one exchange: the local rule's direction, with or without a memory and a gradient point of its own.
 ///
 /// Streams in: the direction's, then e, then x. Streams out: the direction's, then e', then z'.
-template <class T, class Gradient, class Direction, bool HasError, bool HasPoint>
-struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError + HasPoint, Direction::outputs + HasError + HasPoint> {
+template <class T, class Gradient, class Direction, bool HasError, bool HasPoint, bool Staged>
+struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError + HasPoint, Direction::outputs + HasError + HasPoint,
+                             fresh_outputs<Direction, HasError, HasPoint, Staged>> {
     static_assert(HasError || !HasPoint, "a gradient point of its own needs the memory that it is detached from");
     static constexpr int error_in = Direction::inputs, parameters_in = error_in + 1;
     static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
@@ -97,8 +104,8 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
 /// The sweep of a local step between exchanges: D gathers in the memory, the local model moves on.
 ///
 ///     e' = e + s * direction,  z' = z - eta * direction
-template <class T, class Gradient, class Direction>
-struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::outputs + 2> {
+template <class T, class Gradient, class Direction, bool Staged>
+struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::outputs + 2, Staged ? (1u << (Direction::outputs + 2)) - 1u : 0u> {
     static constexpr int error_in = Direction::inputs, point_in = error_in + 1;
     static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
 

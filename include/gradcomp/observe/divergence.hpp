@@ -1,11 +1,10 @@
 /// @file The divergence guard: watches what is owed against what is new, and says which remedy fits.
 #pragma once
 
-#include <gradcomp/core/text.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <string>
 
@@ -56,9 +55,9 @@ public:
         health_report out = report_;
         if (!out.diverging) return out;
         const double owed = out.update_norm > 0 ? out.error_norm / out.update_norm : 0;
-        out.text = "diverging since step " + std::to_string(out.step) + ": the update direction has grown " + text_of(std::round(flagged_growth_))
-            + "-fold, and the memory owes " + text_of(std::round(owed * 10) / 10) + " updates (|e| = " + text_of(rounded(out.error_norm)) + ", |D| = "
-            + text_of(rounded(out.update_norm)) + "). " + remedy();
+        out.text = "diverging since step " + std::to_string(out.step) + ": the update direction has grown " + short_text(flagged_growth_)
+            + "-fold, and the memory owes " + short_text(owed) + " updates (|e| = " + short_text(out.error_norm) + ", |D| = " + short_text(out.update_norm) + "). "
+            + remedy();
         return out;
     }
 
@@ -66,11 +65,11 @@ private:
     static constexpr int window = 32;
     static constexpr double threshold = 100;
 
-    static double rounded(double x)
+    static std::string short_text(double x)
     {
         char text[32];
         std::snprintf(text, sizeof text, "%.3g", x);
-        return std::strtod(text, nullptr);
+        return text;
     }
     const char* remedy() const
     {

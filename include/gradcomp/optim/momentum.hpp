@@ -30,6 +30,7 @@ struct momentum {
 
     /// Streams in: m, and z with Decay. Streams out: m'.
     template <class T, bool Decay> struct direction {
+        static constexpr bool reads_point = Decay;
         static constexpr int inputs = 1 + Decay, outputs = 1, point_in = 1;
         T beta, decay;
         explicit direction(const momentum& options) : beta(static_cast<T>(options.beta)), decay(static_cast<T>(options.weight_decay)) {}

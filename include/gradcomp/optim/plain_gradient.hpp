@@ -26,6 +26,7 @@ struct plain_gradient {
 
     /// Streams in: z with Decay.
     template <class T, bool Decay> struct direction {
+        static constexpr bool reads_point = Decay;
         static constexpr int inputs = Decay, outputs = 0, point_in = 0;
         T decay;
         explicit direction(const plain_gradient& options) : decay(static_cast<T>(options.weight_decay)) {}

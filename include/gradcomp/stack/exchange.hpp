@@ -173,7 +173,8 @@ private:
         bool rejected = false;
         try {
             rejected = deliver(now.step);
-            if (!rejected && averaging_is_due()) state_.mean_of(state_.e.next()); // before anything is committed, for it may fail
+            // Before anything is committed, for it may fail; and in the first exchange already, for a communicator may take memory at first.
+            if (!rejected && (averaging_is_due() || (Memory::feeds_back && exchanges_ == 0 && state_.options.memory.averaging() > 0))) state_.mean_of(state_.e.next());
         } catch (...) {
             if (State::staged) {
                 vote_ = voted;

@@ -1,10 +1,69 @@
 /// @file What may be put together: the numbers of a stack's compressor over a list of tensors, and the checks that need them.
 #pragma once
 
+#include <gradcomp/comm/communicator.hpp>
+#include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/theory/operators.hpp>
 
+#include <concepts>
+#include <type_traits>
+
 namespace gradcomp::stack {
+
+/// Whether messages are summed in flight, and whether a root alone updates x.
+template <class R> concept states_reduction = requires {
+    { R::needs_additive } -> std::convertible_to<bool>;
+    { R::updates_at_root } -> std::convertible_to<bool>;
+};
+/// It holds the communicator that it works through.
+template <class R> concept holds_communicator = requires(const R r) { r.communicator; };
+/// A reducer: how messages meet.
+template <class R> concept reducer = states_reduction<R> && holds_communicator<R>;
+/// An executor's options: start() gives what runs the loops, in one memory space.
+template <class E> concept executor = requires(const E e) {
+    { e.start() } -> std::same_as<typename E::executor>;
+    { E::executor::space } -> std::convertible_to<memory_space>;
+};
+
+/// The legality of a combination. Each holds also where a policy is none at all, for which there is a sentence of its own.
+template <class Compressor, class Memory> constexpr bool bias_is_repaired()
+{
+    if constexpr (compressor<Compressor> && error_memory<Memory>) return Memory::feeds_back || Memory::accepts_bias || Compressor::unbiased;
+    else return true;
+}
+/// @copydoc bias_is_repaired
+template <class Compressor, class Memory> constexpr bool feedback_contracts()
+{
+    if constexpr (compressor<Compressor> && error_memory<Memory>) return !Memory::feeds_back || Compressor::contractive;
+    else return true;
+}
+/// @copydoc bias_is_repaired
+template <class Compressor, class Reducer> constexpr bool messages_add()
+{
+    if constexpr (compressor<Compressor> && reducer<Reducer>) return !Reducer::needs_additive || Compressor::additive;
+    else return true;
+}
+/// @copydoc bias_is_repaired
+template <class Reducer> constexpr bool can_communicate()
+{
+    if constexpr (reducer<Reducer>) {
+        using C = std::remove_cvref_t<decltype(Reducer::communicator)>;
+        return comm::communicator<C, float> && comm::communicator<C, double>;
+    } else {
+        return true;
+    }
+}
+/// @copydoc bias_is_repaired
+template <class Reducer, class Executor> constexpr bool share_memory_space()
+{
+    if constexpr (reducer<Reducer> && executor<Executor>) {
+        if constexpr (can_communicate<Reducer>()) return decltype(Reducer::communicator)::space == Executor::executor::space;
+        else return true;
+    } else {
+        return true;
+    }
+}
 
 /// The operator class of a compressor over all tensors of a list.
 /// @throws error as the compressor's options do, with the tensor's name.

@@ -71,7 +71,7 @@ public:
     auto local_rule()
     {
         using Direction = typename Local::template direction<T, true>;
-        drift_rule<T, T, Direction> rule{Direction(options.local)};
+        drift_rule<T, T, Direction, staged> rule{Direction(options.local)};
         set_local_streams(rule);
         rule.in[Direction::point_in] = rule.in[rule.point_in] = z.now();
         rule.out[rule.point_out] = z.next();
@@ -170,25 +170,22 @@ private:
         if constexpr (Local::keeps_state) {
             rule.in[0] = m.now();
             rule.out[0] = m.next();
-            rule.fresh[0] = staged;
         }
     }
 
     template <bool HasError, bool HasPoint, bool Decay> auto make_rule()
     {
         using Direction = typename Local::template direction<T, Decay>;
-        recurrence_rule<T, T, Direction, HasError, HasPoint> rule{Direction(options.local)};
+        recurrence_rule<T, T, Direction, HasError, HasPoint, staged> rule{Direction(options.local)};
         set_local_streams(rule);
         if constexpr (Decay) rule.in[Direction::point_in] = point();
         if constexpr (HasError) {
             rule.in[rule.error_in] = e.now();
             rule.out[rule.error_out] = e.next();
-            rule.fresh[rule.error_out] = staged;
         }
         if constexpr (HasPoint) {
             rule.in[rule.parameters_in] = x;
             rule.out[rule.point_out] = z.next();
-            rule.fresh[rule.point_out] = staged || !Decay;
         }
         rule.scale = direction_scale();
         rule.pull = pull();

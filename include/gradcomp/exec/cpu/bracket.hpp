@@ -176,14 +176,48 @@ template <class T> struct spread_body {
 /// Memory of sample_bracket, allocated once.
 template <class T> struct sample_space {
     static constexpr std::size_t most = std::size_t{1} << 16;
-    detail::raw_array<key_t<T>> keys{most};
+    detail::raw_array<key_t<T>> keys{most}, top{most};
     std::unique_ptr<detail::digit_counts> counts = std::make_unique<detail::digit_counts>();
 };
 
+namespace detail {
+
+/// The bracket of the share `share` of all elements, from the magnitudes of whole lines.
+template <class T> bracket<T> bracket_of_sample(isa level, std::span<const key_t<T>> keys, double share, sample_space<T>& space)
+{
+    using key = key_t<T>;
+    const auto size = static_cast<double>(keys.size());
+    const double rank = share * size, even = std::sqrt(rank * (1 - share));
+    const auto key_of_rank = [&](std::span<const key> among, double r, key low) {
+        return find_rank<key>(level, std::span(&among, 1), static_cast<std::size_t>(r), low, key_of<T>::sign - 1, *space.counts);
+    };
+    const double enough = std::min(size, std::ceil(rank + 12 * even + 16)); // the ranks that matter, and few others
+    const key floor = key_of_rank(keys, enough, 0);
+    key* top = space.top.data();
+    std::size_t count = 0;
+    for (const key x : keys) {
+        top[count] = x;
+        count += x >= floor;
+    }
+    const key middle = key_of_rank({top, count}, std::max(1.0, rank), floor);
+    double spread = 0;
+    at_level(level, spread_body<T>{keys.data(), keys.size() / 16, middle, &spread});
+    spread = std::max(spread, even);
+    const double below = std::ceil(rank + 5 * spread + 4), above = std::floor(rank - 2.5 * spread - 2);
+    bracket<T> found;
+    if (below <= static_cast<double>(count)) found.low = key_of_rank({top, count}, below, floor);
+    else if (below < size) found.low = key_of_rank(keys, below, 0);
+    if (rank >= 1) found.high = middle;
+    if (above >= 1) found.sure = std::max(key_of_rank({top, count}, above, middle), static_cast<key>(found.low + 1));
+    return found;
+}
+
+} // namespace detail
+
 /// Estimates the threshold of the k largest of n elements from a stratified sample of whole lines.
 ///
-/// Margins: 6 standard deviations below (missing costs a second pass), 4 above (missing costs a look at more candidates); the memory lets
-/// go at the estimate itself, which leaves the fewest elements to mend. Reads at most 65536 elements; writes nothing but `space`.
+/// Margins: 5 standard deviations below (missing costs more passes), 2.5 above (missing costs a second look at the candidates); the memory
+/// lets go at the estimate itself, which leaves the fewest elements to mend. Reads at most 65536 elements; writes nothing but `space`.
 template <class T, class RuleOf>
 bracket<T> sample_bracket(const cpu_team& team, std::span<const segment> segments, const RuleOf& rule_of, std::size_t n, std::size_t k,
     const random_stream& random, non_finite policy, sample_space<T>& space)
@@ -197,21 +231,7 @@ bracket<T> sample_bracket(const cpu_team& team, std::span<const segment> segment
     team.run(members, [&](std::size_t t) {
         at_level(team.level(), detail::sample_body<T, RuleOf>{segments, &rule_of, {n, lines, random}, lines * t / members, lines * (t + 1) / members, policy, keys});
     });
-    const std::span<const key_t<T>> all[] = {{keys, lines * line}};
-    const auto size = static_cast<double>(lines * line), share = static_cast<double>(k) / static_cast<double>(n), rank = share * size;
-    const auto key_of_rank = [&](double r, key_t<T> low) {
-        return detail::find_rank<key_t<T>>(team.level(), all, static_cast<std::size_t>(r), low, key_of<T>::sign - 1, *space.counts);
-    };
-    const key_t<T> middle = key_of_rank(std::max(1.0, rank), 0);
-    double spread = 0;
-    at_level(team.level(), detail::spread_body<T>{keys, lines, middle, &spread});
-    spread = std::max(spread, std::sqrt(rank * (1 - share)));
-    const double below = std::ceil(rank + 6 * spread + 4), above = std::floor(rank - 4 * spread - 2);
-    bracket<T> found;
-    found.low = below >= size ? 0 : key_of_rank(below, 0);
-    if (rank >= 1) found.high = middle;
-    if (above >= 1) found.sure = std::max(key_of_rank(above, middle), static_cast<key_t<T>>(found.low + 1));
-    return found;
+    return detail::bracket_of_sample<T>(team.level(), {keys, lines * line}, static_cast<double>(k) / static_cast<double>(n), space);
 }
 
 } // namespace gradcomp::exec

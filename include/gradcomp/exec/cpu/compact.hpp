@@ -42,8 +42,9 @@ public:
     static constexpr std::size_t room = tile_size + 16; ///< entries that may be written at end()
 
     /// @param past_caches whether the memory is too large to be read again from a cache
-    void start(T* to, bool past_caches)
+    void start(isa level, T* to, bool past_caches)
     {
+        level_ = level;
         to_ = to;
         fill_ = skip_ = reinterpret_cast<std::uintptr_t>(to) % 64 / sizeof(T);
         past_caches_ = past_caches;
@@ -69,7 +70,7 @@ public:
 private:
     void flush()
     {
-        if (past_caches_ && skip_ == 0) stream_tile(to_, stage_, tile_size);
+        if (past_caches_ && skip_ == 0) stream_copy(level_, to_, stage_, tile_size * sizeof(T));
         else std::memcpy(to_, stage_ + skip_, (tile_size - skip_) * sizeof(T));
         to_ += tile_size - skip_;
         std::memcpy(stage_, stage_ + tile_size, (fill_ - tile_size) * sizeof(T));
@@ -80,6 +81,7 @@ private:
     alignas(64) T stage_[2 * tile_size + 16];
     T* to_ = nullptr;
     std::size_t fill_ = 0, skip_ = 0;
+    isa level_ = isa::scalar;
     bool past_caches_ = false;
 };
 
@@ -133,7 +135,10 @@ public:
     /// What the memory lets go at once: what reaches `high`.
     struct leaving {
         key_t<T> high;
-        GRADCOMP_INLINE T operator()(T p) const { return magnitude(p) >= high ? p : T(0); }
+        GRADCOMP_INLINE T operator()(T p) const
+        {
+            return magnitude(p) >= high ? p : T(0);
+        }
     };
 
     // The chooser's functions: see sweep.hpp. choose() is not inlined: the sweep's own loop is much faster with all registers its own.
@@ -158,7 +163,7 @@ public:
         const std::uint32_t found = find<Level>(p, count);
         if (found == 0) return taken::none;
         append(p, found, static_cast<std::uint16_t>(base - run_base_));
-        return high_ == bracket<T>::never ? taken::none : taken::by_value;
+        return high_ == bracket<T>::never ? taken::none : taken::some;
     }
 
     std::size_t size() const { return stored_; }
@@ -196,15 +201,17 @@ private:
 
     GRADCOMP_INLINE void append(const T* p, std::uint32_t found, std::uint16_t first)
     {
-        T* value = stage_value_ + staged_;
-        std::uint16_t* place = stage_place_ + staged_;
-        // A few more than found: any byte is a position of the tile, and the loops have no short rest.
-        for (std::uint32_t i = 0; i < found; i += 8)
-            for (std::uint32_t j = i; j < i + 8; ++j) value[j] = p[position_[j]];
-        for (std::uint32_t i = 0; i < found; i += 16)
-            for (std::uint32_t j = i; j < i + 16; ++j) place[j] = static_cast<std::uint16_t>(first + position_[j]);
+        gather(p, position_, found, first, stage_value_ + staged_, stage_place_ + staged_);
         staged_ += found;
         if (staged_ >= tile_size) flush();
+    }
+    /// Copies a few more than found: any byte is a position of the tile, and the loops have no short rest.
+    static void gather(const T* p, const std::uint8_t* __restrict position, std::size_t found, std::uint16_t first, T* __restrict value, std::uint16_t* __restrict place)
+    {
+        for (std::size_t i = 0; i < found; i += 8)
+            for (std::size_t j = 0; j < 8; ++j) value[i + j] = p[position[i + j]];
+        for (std::size_t i = 0; i < found; i += 16)
+            for (std::size_t j = 0; j < 16; ++j) place[i + j] = static_cast<std::uint16_t>(first + position[i + j]);
     }
     [[gnu::noinline]] void flush()
     {
@@ -218,8 +225,8 @@ private:
     {
         collect(stage_value_, entries);
         if (past_caches_ && entries == tile_size) {
-            detail::stream_tile(value_.data() + stored_, stage_value_, tile_size);
-            detail::stream_tile(place_.data() + stored_, stage_place_, tile_size);
+            detail::stream_copy(level_, value_.data() + stored_, stage_value_, tile_size * sizeof(T));
+            detail::stream_copy(level_, place_.data() + stored_, stage_place_, tile_size * sizeof(std::uint16_t));
         } else {
             std::memcpy(value_.data() + stored_, stage_value_, entries * sizeof(T));
             std::memcpy(place_.data() + stored_, stage_place_, entries * sizeof(std::uint16_t));

@@ -77,12 +77,8 @@ template <class T> struct send_blocks : stateless_chooser<send_blocks<T>> {
         taken how = taken::none;
         blocks->pieces(begin, begin + count, [&](std::size_t from, std::size_t length, std::size_t at) __attribute__((always_inline)) {
             std::memcpy(payload + at, p + (from - begin), length * sizeof(T));
-            if (length == count) {
-                how = taken::all;
-                return;
-            }
-            if (how == taken::none) std::memset(c, 0, count * sizeof(T));
-            how = taken::mixed;
+            if (length < count && how == taken::none) std::memset(c, 0, count * sizeof(T));
+            how = taken::some;
             std::memcpy(c + (from - begin), p + (from - begin), length * sizeof(T));
         });
         return how;

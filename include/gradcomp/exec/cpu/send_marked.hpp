@@ -80,7 +80,7 @@ template <class T> struct send_marked : stateless_chooser<send_marked<T>> {
             if (index) index[at] = static_cast<std::uint32_t>(i) + index_offset;
             ++at;
         });
-        return at == before ? taken::none : taken::mixed;
+        return at == before ? taken::none : taken::some;
     }
 };
 static_assert(chooser<send_marked<float>, float>);

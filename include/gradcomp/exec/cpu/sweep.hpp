@@ -17,8 +17,8 @@ struct sweep_options {
 
 /// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
 /// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
-/// when it answers taken::mixed. It may have share(), a function object c = f(p) for taken::by_value, and skips(m): whether a tile whose largest magnitude is
-/// m is taken::none without a look.
+/// when it answers taken::some. It may have share(), a function object c = f(p), and fills no c then; and skips(m): whether a tile whose
+/// largest magnitude is m is taken::none without a look.
 template <class C, class T>
 concept chooser = requires(C choose, C part, std::size_t n, const T* p, T* c) {
     { choose.part(n, n, n) } -> std::same_as<C>;
@@ -62,34 +62,33 @@ GRADCOMP_INLINE void sample_tile(const Rule& rule, const typename Rule::value_ty
     tally.sampled += count / 16 * 16;
 }
 
-template <bool Streamed, class Rule, class Share>
-GRADCOMP_INLINE void leave_behind(const Rule& rule, std::size_t base, const typename Rule::value_type* p, std::size_t count, Share share, sweep_tally& tally)
+template <isa Level, class Rule, class Share>
+GRADCOMP_INLINE void leave_behind(const Rule& rule, std::size_t base, const typename Rule::value_type* p, std::size_t count, bool streamed, Share share, sweep_tally& tally)
 {
     if constexpr (requires { rule.owed_at(base); })
         if (base / tile_size % 16 == 0) sample_tile(rule, p, count, share, tally);
-    leave_tile<Streamed>(rule, p, count, share);
+    leave_tile<Level>(rule, p, count, streamed, share);
 }
 
-template <isa Level, bool Streamed, class Rule, class Choose>
+template <isa Level, class Rule, class Choose>
 GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, key_t<typename Rule::value_type> largest,
-    tile_buffers<typename Rule::value_type>& tile, sweep_tally& tally)
+    tile_buffers<typename Rule::value_type>& tile, bool streamed, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
     bool skipped = false;
     if constexpr (requires { choose.skips(largest); }) skipped = choose.skips(largest);
     const taken how = skipped ? taken::none : choose.template choose<Level>(base, count, tile.p, tile.c);
-    if (how == taken::none) return leave_behind<Streamed>(rule, base, tile.p, count, [](std::size_t, T) __attribute__((always_inline)) { return T(0); }, tally);
-    if constexpr (requires { choose.share(); }) {
-        if (how == taken::by_value)
-            return leave_behind<Streamed>(rule, base, tile.p, count, [share = choose.share()](std::size_t, T p) __attribute__((always_inline)) { return share(p); }, tally);
-    }
-    if (how == taken::all) return leave_behind<Streamed>(rule, base, tile.p, count, [](std::size_t, T p) __attribute__((always_inline)) { return p; }, tally);
-    leave_behind<Streamed>(rule, base, tile.p, count, [&](std::size_t i, T) __attribute__((always_inline)) { return tile.c[i]; }, tally);
+    if (how == taken::none)
+        return leave_behind<Level>(rule, base, tile.p, count, streamed, [](std::size_t, T) __attribute__((always_inline)) { return T(0); }, tally);
+    if constexpr (requires { choose.share(); })
+        leave_behind<Level>(rule, base, tile.p, count, streamed, [share = choose.share()](std::size_t, T p) __attribute__((always_inline)) { return share(p); }, tally);
+    else
+        leave_behind<Level>(rule, base, tile.p, count, streamed, [&](std::size_t i, T) __attribute__((always_inline)) { return tile.c[i]; }, tally);
 }
 
 /// A tile that holds NaN or Inf, the rare case: the gradient's bad elements count as 0 and nothing that is not finite is stored.
 template <class Rule, class Choose>
-[[gnu::noinline]] void mend_tile(Rule rule, std::size_t base, std::size_t count, Choose& choose, sweep_tally& tally)
+[[gnu::noinline, gnu::cold]] void mend_tile(Rule rule, std::size_t base, std::size_t count, Choose& choose, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
     tile_buffers<T> tile;
@@ -107,14 +106,14 @@ template <class Rule, class Choose>
         if (!is_finite(tile.p[i])) tile.p[i] = T(0);
         largest = std::max(largest, magnitude(tile.p[i]));
     }
-    finish_tile<isa::scalar, false>(rule, base, count, choose, largest, tile, tally);
+    finish_tile<isa::scalar>(rule, base, count, choose, largest, tile, false, tally);
     for (int j = 0; j < Rule::outputs; ++j)
         for (std::size_t i = 0; i < count; ++i)
             if (!is_finite(rule.out[j][i])) rule.out[j][i] = T(0);
 }
 
-template <isa Level, bool Streamed, class Rule, class Choose>
-GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, non_finite policy, sweep_tally& tally)
+template <isa Level, class Rule, class Choose>
+GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, const sweep_options& options, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
     tile_buffers<T> tile;
@@ -124,9 +123,18 @@ GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t 
         tile.p[i] = value_at(rule, i);
         largest = std::max(largest, magnitude(tile.p[i]));
     }
-    if (largest >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]]
+    if (largest >= key_of<T>::infinity && options.bad_elements != non_finite::propagate) [[unlikely]]
         return mend_tile(rule, base, count, choose, tally);
-    finish_tile<Level, Streamed>(rule, base, count, choose, largest, tile, tally);
+    finish_tile<Level>(rule, base, count, choose, largest, tile, options.streamed, tally);
+}
+
+/// Elements of the next tile of `left`. The compiler must not see that it is nearly always a constant: it would unroll each loop over a
+/// tile completely, keep all of p in registers and spill them around every call, at twice the time of a plain loop.
+GRADCOMP_INLINE std::size_t tile_length(std::size_t left)
+{
+    std::size_t length = left < tile_size ? left : tile_size;
+    asm("" : "+r"(length));
+    return length;
 }
 
 /// The loop of one member, the body that at_level() translates for each instruction set.
@@ -139,22 +147,15 @@ template <class Rule, class Choose> struct sweep_body {
 
     template <isa Level> GRADCOMP_INLINE void run() const
     {
-        if (options.streamed) loop<Level, true>();
-        else loop<Level, false>();
-    }
-    template <isa Level, bool Streamed> GRADCOMP_INLINE void loop() const
-    {
         Rule at = rule;
         sweep_tally seen;
         at.advance(begin);
-        std::size_t base = begin;
-        for (; base + tile_size <= end; base += tile_size) {
-            sweep_tile<Level, Streamed>(at, base, tile_size, *choose, options.bad_elements, seen);
+        for (std::size_t base = begin; base < end; base += tile_size) {
+            sweep_tile<Level>(at, base, tile_length(end - base), *choose, options, seen);
             at.advance(tile_size);
         }
-        if (base < end) sweep_tile<Level, Streamed>(at, base, end - base, *choose, options.bad_elements, seen);
 #if GRADCOMP_X86
-        if (Streamed) _mm_sfence();
+        if (options.streamed) _mm_sfence();
 #endif
         *tally = seen;
     }
@@ -192,10 +193,10 @@ struct send_none : stateless_chooser<send_none> {
 template <class T> struct send_all : stateless_chooser<send_all<T>> {
     T* payload = nullptr;
     send_all part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
     {
-        for (std::size_t i = 0; i < count; ++i) payload[base + i] = p[i];
-        return taken::all;
+        for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = p[i];
+        return taken::some;
     }
 };
 
@@ -207,7 +208,7 @@ template <class T> struct send_scaled : stateless_chooser<send_scaled<T>> {
     template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
     {
         for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = factor * p[i];
-        return taken::mixed;
+        return taken::some;
     }
 };
 static_assert(chooser<send_none, float> && chooser<send_all<double>, double> && chooser<send_scaled<float>, float>);

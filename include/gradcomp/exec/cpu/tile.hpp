@@ -5,6 +5,7 @@
 #include <gradcomp/exec/cpu/isa.hpp>
 
 #include <array>
+#include <cstring>
 #include <utility>
 
 namespace gradcomp::exec {
@@ -16,7 +17,7 @@ enum class non_finite {
     propagate       ///< they travel: top-k treats NaN as the largest magnitude
 };
 
-/// Elements of a tile: p, c and the outputs of a rule stay in the first cache level, and the compiler sees a constant length.
+/// Elements of a tile: p, c and the outputs of a rule stay in the first cache level.
 inline constexpr std::size_t tile_size = 256;
 
 /// What a sweep saw beside its result.
@@ -36,8 +37,8 @@ struct sweep_tally {
     }
 };
 
-/// How the message took the elements of a tile; only `mixed` needs an array c. by_value: c follows from p alone, through the chooser's share().
-enum class taken { none, all, by_value, mixed };
+/// What a chooser says of a tile: nothing of it is sent, or some of it.
+enum class taken { none, some };
 
 namespace detail {
 
@@ -60,7 +61,7 @@ template <class Rule> GRADCOMP_INLINE typename Rule::value_type value_at(const R
 }
 
 template <class Rule, std::size_t... J>
-GRADCOMP_INLINE typename Rule::value_type value_without(const Rule& rule, std::size_t i, std::index_sequence<J...>)
+GRADCOMP_INLINE typename Rule::value_type value_without(const Rule& rule, [[maybe_unused]] std::size_t i, std::index_sequence<J...>)
 {
     using T = typename Rule::value_type;
     const T x[sizeof...(J) + 1] = {rule.in[J][i]..., T(0)};
@@ -90,40 +91,54 @@ GRADCOMP_INLINE void leave_at(const Rule& rule, std::size_t i, typename Rule::va
     store(i, y);
 }
 
-/// Stores past the caches; the caller fences once at the end of its range.
-template <class T> GRADCOMP_INLINE void stream_tile(T* to, const T* from, std::size_t count)
-{
 #if GRADCOMP_X86
-    if (reinterpret_cast<std::uintptr_t>(to) % 16 == 0) {
-        constexpr std::size_t lanes = 16 / sizeof(T);
-        std::size_t i = 0;
-        for (; i + lanes <= count; i += lanes) _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), *reinterpret_cast<const __m128i*>(from + i));
-        for (; i < count; ++i) to[i] = from[i];
-        return;
+GRADCOMP_TARGET_AVX512 inline void stream_avx512(void* to, const void* from, std::size_t lines)
+{
+    for (std::size_t l = 0; l < lines; ++l) _mm512_stream_si512(static_cast<__m512i*>(to) + l, _mm512_loadu_si512(static_cast<const __m512i*>(from) + l));
+}
+inline void stream_sse2(void* to, const void* from, std::size_t lines)
+{
+    for (std::size_t l = 0; l < 4 * lines; ++l) _mm_stream_si128(static_cast<__m128i*>(to) + l, _mm_loadu_si128(static_cast<const __m128i*>(from) + l));
+}
+#endif
+
+/// Copies `bytes` bytes past the caches, as far as whole lines go; the caller fences once at the end of its range.
+inline void stream_copy([[maybe_unused]] isa level, void* to, const void* from, std::size_t bytes)
+{
+    std::size_t done = 0;
+#if GRADCOMP_X86
+    if (reinterpret_cast<std::uintptr_t>(to) % 64 == 0) {
+        if (level == isa::avx512) stream_avx512(to, from, bytes / 64);
+        else stream_sse2(to, from, bytes / 64);
+        done = bytes / 64 * 64;
     }
 #endif
-    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+    std::memcpy(static_cast<char*>(to) + done, static_cast<const char*>(from) + done, bytes - done);
 }
 
-/// Writes the outputs of `count` elements. With Streamed, outputs marked fresh go through a tile in the first cache level.
-template <bool Streamed, class Rule, class Share> GRADCOMP_INLINE void leave_tile(const Rule& rule, const typename Rule::value_type* p, std::size_t count, Share share)
+/// Whether output j of a rule is never read in its sweep; a large one is then stored past the caches.
+template <class Rule> constexpr bool is_fresh(int j) { return (Rule::fresh >> j & 1u) != 0; }
+
+/// Writes the outputs of `count` elements; fresh ones by way of the first cache level, so that they can leave it in whole lines.
+template <isa Level, class Rule, class Share>
+GRADCOMP_INLINE void leave_tile(const Rule& rule, const typename Rule::value_type* p, std::size_t count, bool streamed, Share share)
 {
     using T = typename Rule::value_type;
     constexpr auto inputs = std::make_index_sequence<static_cast<std::size_t>(Rule::inputs)>{};
-    if constexpr (Rule::outputs == 0) return;
-    if constexpr (Streamed) {
-        alignas(64) T y[Rule::outputs > 0 ? Rule::outputs : 1][tile_size];
+    if constexpr (Rule::outputs > 0) {
+        alignas(64) T fresh[Rule::outputs][tile_size]; // full size also where unused: from a smaller one g++ infers a short loop
         GRADCOMP_INDEPENDENT
         for (std::size_t i = 0; i < count; ++i)
-            leave_at(rule, i, p[i], share, [&](std::size_t at, const T* v) __attribute__((always_inline)) { for (int j = 0; j < Rule::outputs; ++j) y[j][at] = v[j]; }, inputs);
+            leave_at(rule, i, p[i], share, [&](std::size_t at, const T* y) __attribute__((always_inline)) {
+                for (int j = 0; j < Rule::outputs; ++j)
+                    if (is_fresh<Rule>(j)) fresh[j][at] = y[j];
+                    else rule.out[j][at] = y[j];
+            }, inputs);
         for (int j = 0; j < Rule::outputs; ++j)
-            if (rule.fresh[j]) stream_tile(rule.out[j], y[j], count);
-            else
-                for (std::size_t i = 0; i < count; ++i) rule.out[j][i] = y[j][i];
-    } else {
-        GRADCOMP_INDEPENDENT
-        for (std::size_t i = 0; i < count; ++i)
-            leave_at(rule, i, p[i], share, [&](std::size_t at, const T* v) __attribute__((always_inline)) { for (int j = 0; j < Rule::outputs; ++j) rule.out[j][at] = v[j]; }, inputs);
+            if (is_fresh<Rule>(j)) {
+                if (streamed) stream_copy(Level, rule.out[j], fresh[j], count * sizeof(T));
+                else std::memcpy(rule.out[j], fresh[j], count * sizeof(T));
+            }
     }
 }
 

@@ -1,0 +1,83 @@
+/// @file Bare kernels: the memory traffic of an operation and nothing else, on as many threads, with the best instructions at hand.
+#pragma once
+
+#include <gradcomp/exec/cpu/sweep.hpp>
+
+namespace bench {
+
+using gradcomp::exec::cpu_team;
+using gradcomp::exec::isa;
+
+/// m += s * g: 12 bytes an element.
+struct update_kernel {
+    const float* g;
+    float* m;
+    float scale;
+    std::size_t n;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        GRADCOMP_INDEPENDENT
+        for (std::size_t i = 0; i < n; ++i) m[i] = gradcomp::multiply_add(scale, g[i], m[i]);
+    }
+};
+
+/// to = m + s * g with ordinary stores: 12 bytes an element, and 4 more that the processor reads only to overwrite them.
+struct copy_kernel {
+    const float *g, *m;
+    float* to;
+    float scale;
+    std::size_t n;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        GRADCOMP_INDEPENDENT
+        for (std::size_t i = 0; i < n; ++i) to[i] = gradcomp::multiply_add(scale, g[i], m[i]);
+    }
+};
+
+/// The same with stores past the caches.
+struct stream_kernel {
+    const float *g, *m;
+    float* to;
+    float scale;
+    std::size_t n;
+
+    template <isa Level> GRADCOMP_INLINE void run() const
+    {
+        alignas(64) float tile[256];
+        for (std::size_t i = 0; i < n; i += 256) {
+            const std::size_t count = gradcomp::exec::detail::tile_length(n - i);
+            GRADCOMP_INDEPENDENT
+            for (std::size_t j = 0; j < count; ++j) tile[j] = gradcomp::multiply_add(scale, g[i + j], m[i + j]);
+            gradcomp::exec::detail::stream_copy(Level, to + i, tile, count * sizeof(float));
+        }
+    }
+};
+
+/// Reads 4 bytes an element.
+struct read_kernel {
+    const float* g;
+    std::size_t n;
+    std::uint32_t* seen;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        std::uint32_t lanes[64] = {};
+        for (std::size_t i = 0; i + 64 <= n; i += 64)
+            for (std::size_t j = 0; j < 64; ++j) lanes[j] ^= gradcomp::bits_of(g[i + j]);
+        for (const std::uint32_t lane : lanes) *seen ^= lane;
+    }
+};
+
+/// Runs kernel_of(first, count) on every member's share of n elements.
+template <class KernelOf> void on_team(const cpu_team& team, std::size_t n, KernelOf kernel_of)
+{
+    const std::size_t members = team.members_for(n);
+    team.run(members, [&](std::size_t t) {
+        const std::size_t first = n / 16 * t / members * 16, last = t + 1 == members ? n : n / 16 * (t + 1) / members * 16;
+        gradcomp::exec::at_level(team.level(), kernel_of(first, last - first));
+    });
+}
+
+} // namespace bench

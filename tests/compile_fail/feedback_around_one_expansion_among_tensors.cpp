@@ -1,0 +1,16 @@
+/// @file One case of by_tensor that is no contraction spoils error feedback for all.
+// EXPECT: gradcomp: error feedback needs a contraction, and this compressor is none
+#include <gradcomp/gradcomp.hpp>
+
+namespace gc = gradcomp;
+
+void train(gc::comm::in_process communicator, std::span<float> parameters)
+{
+#ifdef GRADCOMP_FAIL
+    const gc::rand_k<> matrices{.ratio = 4};
+#else
+    const gc::random_block matrices{.ratio = 4};
+#endif
+    const gc::policy_stack stack{.compressor = gc::by_tensor{gc::vectors(gc::identity{}), gc::otherwise(matrices)}, .memory = gc::ef{}, .reducer = gc::ring{communicator}};
+    stack.attach({{"w", {8, 8}}}, parameters);
+}
