@@ -93,7 +93,7 @@ TEST_CASE_TEMPLATE("threads and instruction sets change no bit of message or mem
                 const std::vector<T> p = what.p();
                 const std::vector<std::uint32_t> winners = largest(p, k);
                 for (const isa level : levels_here())
-                    for (const std::size_t threads : {1, 2, 3, 7}) {
+                    for (const std::size_t threads : {1u, 2u, 3u, 7u}) {
                         const forced_level forced(level);
                         what.threads = threads;
                         what.staged = memory && threads == 2;
@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("several tensors are one selection", T, float, double)
             what.k = k;
             const std::vector<std::uint32_t> winners = largest(p, k);
             for (const isa level : levels_here())
-                for (const std::size_t threads : {1, 3}) {
+                for (const std::size_t threads : {1u, 3u}) {
                     const forced_level forced(level);
                     what.threads = threads;
                     check(what, p, winners);
@@ -156,7 +156,7 @@ TEST_CASE_TEMPLATE("any bracket gives the exact result", T, float, double)
                 const std::vector<std::uint32_t> winners = largest(p, what.k);
                 what.limits = wrong;
                 for (const isa level : levels_here())
-                    for (const std::size_t threads : {1, 2}) {
+                    for (const std::size_t threads : {1u, 2u}) {
                         const forced_level forced(level);
                         what.threads = threads;
                         check(what, p, winners);

@@ -402,6 +402,7 @@ TEST_CASE("a killed or silent rank: the others get an error that names it, and s
 {
     for (const bool silent : {false, true})
         for (const bool inside : {false, true}) {
+            if (silent && inside) continue; // the same wait twice
             CAPTURE(silent);
             CAPTURE(inside);
             complaints wrong;
@@ -424,7 +425,7 @@ TEST_CASE("a killed or silent rank: the others get an error that names it, and s
                     return;
                 }
                 wrong.expect(false, "no failure was seen");
-            }, {.deadline = std::chrono::milliseconds(200), .faults = {.kill_rank = 1, .kill_at_call = 3, .kill_inside = inside, .silent = silent}});
+            }, {.deadline = std::chrono::seconds(5), .faults = {.kill_rank = 1, .kill_at_call = 3, .kill_inside = inside, .silent = silent}});
             CHECK(wrong.text() == "");
         }
 }

@@ -35,19 +35,4 @@ template <class T> struct radix {
 static_assert(radix<float>::shift(0) == 20 && radix<float>::shift(1) == 10 && radix<float>::shift(2) == 0);
 static_assert(radix<double>::shift(0) == 52 && radix<double>::shift(2) == 30 && radix<double>::shift(5) == 0);
 
-/// A digit, and which of its elements is meant.
-struct digit_rank {
-    std::uint32_t digit;
-    std::size_t rank;
-};
-
-/// The digit that holds the element of rank `rank` (1 is the largest), and its rank among those with that digit.
-/// @pre the counts sum to at least rank
-GRADCOMP_HD GRADCOMP_INLINE constexpr digit_rank find_digit(const std::uint32_t* counts, std::uint32_t values, std::size_t rank)
-{
-    std::uint32_t digit = values - 1;
-    for (; digit > 0 && counts[digit] < rank; --digit) rank -= counts[digit];
-    return {digit, rank};
-}
-
 } // namespace gradcomp

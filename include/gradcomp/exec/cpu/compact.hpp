@@ -156,12 +156,9 @@ public:
             run_base_ = base;
             new_run_ = false;
         }
-        if (listed + count > capacity_) [[unlikely]] {
-            overflow_ = true;
-            return taken::none;
-        }
         const std::uint32_t found = find<Level>(p, count);
-        if (found == 0) return taken::none;
+        overflow_ |= listed + found > capacity_;
+        if (found == 0 || listed + found > capacity_) return taken::none;
         append(p, found, static_cast<std::uint16_t>(base - run_base_));
         return high_ == bracket<T>::never ? taken::none : taken::some;
     }

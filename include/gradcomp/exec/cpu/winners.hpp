@@ -1,0 +1,100 @@
+/// @file The last step of a selection: from the candidates and the threshold to the message, and to a memory that agrees with it.
+#pragma once
+
+#include <gradcomp/exec/cpu/compact.hpp>
+
+namespace gradcomp::exec::detail {
+
+/// Whether a rule has a memory that is mended when the message turns out otherwise.
+template <class Rule> concept settles = requires(const Rule rule, std::size_t i, typename Rule::value_type p) { rule.settle(i, p, p); };
+
+template <bool Memory, class T>
+void take(isa level, const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)
+{
+#if GRADCOMP_X86
+    if (level == isa::avx512) return take_avx512<Memory, T>(value, place, count, base, rule, out);
+#endif
+    (void)level;
+    take_portable<Memory, T>(value, place, count, base, rule, out);
+}
+
+/// Mends the memory one batch late: each element is a cache miss of its own, asked for when it is found.
+template <class T, class Rule> class mender {
+public:
+    mender(const Rule& rule, std::size_t element, key_t<T> left) : rule_(rule), element_(element), left_(left) {}
+    std::uint16_t* place() { return place_[now_]; }
+    T* value() { return value_[now_]; }
+    void add(std::uint32_t count)
+    {
+        count_[now_] = count;
+        for (std::uint32_t w = 0; w < count; ++w)
+            for (int j = 0; j < Rule::outputs; ++j) __builtin_prefetch(rule_.out[j] + element_ + place_[now_][w], 1);
+        now_ ^= 1;
+        settle_batch();
+    }
+    /// Mends what is left.
+    void finish() { add(0); }
+
+private:
+    void settle_batch()
+    {
+        for (std::uint32_t w = 0; w < count_[now_]; ++w) {
+            const T p = value_[now_][w];
+            rule_.settle(element_ + place_[now_][w], p, magnitude(p) < left_ ? p : T(0));
+        }
+        count_[now_] = 0;
+    }
+
+    const Rule& rule_;
+    std::size_t element_;
+    key_t<T> left_;
+    int now_ = 0;
+    std::uint32_t count_[2] = {};
+    std::uint16_t place_[2][tile_size + 16];
+    T value_[2][tile_size + 16];
+};
+
+/// Writes the winners of one list and mends the memory where the pass guessed wrong.
+template <class T, class RuleOf>
+void write_winners(isa level, const candidate_list<T>& list, std::span<const segment> segments, const RuleOf& rule_of, winner_rule<T> rule,
+    std::uint32_t* index, T* value, bool past_caches)
+{
+    using rule_type = std::remove_cvref_t<decltype(rule_of(0))>;
+    line_writer<std::uint32_t> indices;
+    line_writer<T> values;
+    indices.start(level, index, past_caches);
+    values.start(level, value, past_caches);
+    for (std::size_t r = 0; r < list.runs().size(); ++r) {
+        const auto run = list.runs()[r];
+        const std::size_t end = list.run_end(r);
+        const std::uint32_t first = segments[run.segment].first + run.element;
+        const auto each_batch = [&](auto take_batch) {
+            for (std::size_t i = run.start; i < end; i += tile_size) {
+                const winner_lists<T> out = take_batch(i, std::min(tile_size, end - i));
+                indices.add(out.winners);
+                values.add(out.winners);
+            }
+        };
+        if constexpr (settles<rule_type>) {
+            const rule_type source = rule_of(run.segment);
+            mender<T, rule_type> mend(source, run.element, rule.left);
+            each_batch([&](std::size_t i, std::size_t count) {
+                winner_lists<T> out{indices.end(), values.end(), mend.place(), mend.value()};
+                take<true>(level, list.values() + i, list.places() + i, count, first, rule, out);
+                mend.add(out.wrong);
+                return out;
+            });
+            mend.finish();
+        } else {
+            each_batch([&](std::size_t i, std::size_t count) {
+                winner_lists<T> out{indices.end(), values.end(), nullptr, nullptr};
+                take<false>(level, list.values() + i, list.places() + i, count, first, rule, out);
+                return out;
+            });
+        }
+    }
+    indices.finish();
+    values.finish();
+}
+
+} // namespace gradcomp::exec::detail

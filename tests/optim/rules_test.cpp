@@ -1,0 +1,63 @@
+/// @file Local and server rules element by element.
+#include <gradcomp/optim/descent.hpp>
+#include <gradcomp/optim/momentum.hpp>
+#include <gradcomp/optim/plain_gradient.hpp>
+#include <gradcomp/optim/server_momentum.hpp>
+
+#include <doctest/doctest.h>
+
+namespace gc = gradcomp;
+
+TEST_CASE("momentum: m' = beta m + g + weight_decay z, and m' is the direction")
+{
+    const gc::momentum options{.beta = 0.5, .weight_decay = 0.25};
+    const gc::momentum::direction<double, true> decaying(options);
+    const gc::momentum::direction<double, false> plain(options);
+    const double in[] = {4, 8};
+    CHECK(decaying.value(3, in) == 7);
+    CHECK(plain.value(3, in) == 5);
+    double m = 0;
+    plain.leave(5, &m);
+    CHECK(m == 5);
+    CHECK(gc::momentum{.beta = 0.75}.amplification() == 4);
+    CHECK(options.decay() == 0.25);
+}
+
+TEST_CASE("momentum rounds once per product, so that every executor gets the same bits")
+{
+    const gc::momentum::direction<float, false> direction(gc::momentum{.beta = 0.9});
+    const float m = 1.f + 0x1p-23f, g = -0.9f;
+    CHECK(direction.value(g, &m) == __builtin_fmaf(0.9f, m, g));
+    volatile float product = 0.9f * m;
+    CHECK(direction.value(g, &m) != product + g);
+}
+
+TEST_CASE("the plain gradient: g, or g + weight_decay z")
+{
+    const gc::plain_gradient options{.weight_decay = 0.5};
+    const double z = 8;
+    CHECK(gc::plain_gradient::direction<double, true>(options).value(3, &z) == 7);
+    CHECK(gc::plain_gradient::direction<double, false>(options).value(3, nullptr) == 3);
+    CHECK(options.amplification() == 1);
+    CHECK(!gc::plain_gradient::keeps_state);
+    CHECK(gc::momentum::keeps_state);
+}
+
+TEST_CASE("momentum after reduction: v' = beta v + u and x - eta v', or a step ahead with nesterov")
+{
+    for (const bool nesterov : {false, true}) {
+        gc::server_momentum::update<double> rule;
+        rule.set({.beta = 0.5, .nesterov = nesterov});
+        rule.scale = 0.25; // of the sum of messages
+        rule.learning_rate = 0.125;
+        const double in[] = {6, 10}; // v, x
+        const double v = rule.value(8, in); // 3 + 2
+        CHECK(v == 5);
+        double out[2] = {};
+        rule.leave(8, in, v, 0, out);
+        CHECK(out[0] == 5);
+        CHECK(out[1] == (nesterov ? 10 - 0.125 * (2 + 2.5) : 10 - 0.125 * 5));
+    }
+    CHECK(!gc::server_momentum::touches_only_support);
+    CHECK(gc::descent::touches_only_support);
+}
