@@ -3,18 +3,16 @@
 #include "chart.hpp"
 #include "data/error.hpp"
 #include "data/fashion_mnist.hpp"
-#include "models/mlp.hpp"
+#include "mlp_training.hpp"
 #include "options.hpp"
 #include "progress.hpp"
-#include "recipes.hpp"
 #include "report.hpp"
+#include "schedule.hpp"
 #include "table.hpp"
-#include "training.hpp"
-
-#include <gradcomp/gradcomp.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -33,32 +31,19 @@ std::string label_of(const report_context& context, const training_job& job)
     return context.data + " data: " + names + ", ratio " + plain(job.ratio) + ", seed " + std::to_string(job.seed);
 }
 
-/// One training: its workers are threads of this process.
-training_result run_job(const data::dataset& set, const report_context& context, const training_job& job, progress_bar& progress)
-{
-    const models::mlp model;
-    training_result result;
-    gradcomp::comm::run_ranks(static_cast<int>(context.settings.workers), [&](gradcomp::comm::in_process communicator) {
-        rank_trainer trainer(model, set, context.settings, job, communicator);
-        const training_result mine = with_stack(job, context.settings, communicator,
-            [&](const auto& stack) { return trainer.run(stack, progress, label_of(context, job)); });
-        if (communicator.rank() == 0) result = mine;
-    });
-    return result;
-}
-
 /// Runs the jobs, `at_a_time` of them together. A job that fails for another reason than divergence is told and left out.
 /// @return what finished, in the order of the jobs.
 std::vector<finished_job> run_jobs(const data::dataset& set, const report_context& context, const std::vector<training_job>& jobs, std::size_t at_a_time)
 {
     const step_schedule schedule(context.settings.epochs, set.train.count, context.settings.workers, context.settings.batch, context.settings.learning_rate);
+    const models::mlp model;
     progress_bar progress("training", schedule.steps() * jobs.size());
     std::vector<std::optional<training_result>> results(jobs.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&] {
         for (std::size_t at = next++; at < jobs.size(); at = next++) {
             try {
-                results[at] = run_job(set, context, jobs[at], progress);
+                results[at] = train_mlp(model, set, context.settings, jobs[at], progress, label_of(context, jobs[at]));
                 if (const std::size_t missing = schedule.steps() - results[at]->steps; missing > 0)
                     progress.add(missing, label_of(context, jobs[at]) + " broke off");
             } catch (const std::exception& error) {

@@ -9,7 +9,7 @@ namespace {
 
 template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b)
 {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 /// Two outputs from two inputs, one of them in place: m' = beta m + g, and e' = (e + m') - c elsewhere.

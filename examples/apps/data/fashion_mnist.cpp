@@ -14,6 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// How far inputs are scaled up decides how close to instability a learning rate runs. With 0.5 the dense run at learning rate 0.05 is
+/// comfortable, and what error costs at high compression shows; much smaller values push every compressed method over the edge.
+constexpr double input_deviation = 0.5;
+
 std::string environment(const char* name)
 {
     const char* value = std::getenv(name);
@@ -129,10 +133,9 @@ dataset read_fashion_folder(const fs::path& folder, const fashion_files& files)
 {
     dataset set;
     set.name = "Fashion-MNIST";
-    set.mean = 0.286f;
-    set.deviation = 0.353f;
     set.train = read_split(folder / files[0].name, folder / files[1].name);
     set.test = read_split(folder / files[2].name, folder / files[3].name);
+    centre(set, input_deviation);
     return set;
 }
 

@@ -75,10 +75,9 @@ dataset make_synthetic(std::size_t train_count, std::size_t test_count, std::uin
     set.name = "synthetic";
     set.synthetic = true;
     set.classes = classes;
-    set.mean = 0.38f;
-    set.deviation = 0.25f;
     set.train = draw_images(prototypes, train_count, generator(seed, 1));
     set.test = draw_images(prototypes, test_count, generator(seed, 2));
+    centre(set, 0.5);
     set.notes.push_back("This is a synthetic, generated stand-in for Fashion-MNIST: its accuracies say nothing about real data.");
     return set;
 }

@@ -7,7 +7,7 @@
 namespace gradcomp {
 inline namespace reduce {
 
-/// For any message, sparse ones above all. Bytes sent per rank and step: (n - 1) (message + 16 bytes of header).
+/// For any message, sparse ones above all. Bytes sent per rank and step: (n - 1) (16 bytes of header + message, padded to 16).
 /// The sum is formed in rank order, so it is the same on all ranks and in all runs.
 template <class Communicator> struct all_gather {
     Communicator communicator;
@@ -27,7 +27,7 @@ template <class Communicator> struct all_gather {
         {
         }
         std::byte* message() { return mine_.data() + sizeof(gathered_header); }
-        static constexpr std::size_t header_bytes() { return sizeof(gathered_header); }
+        std::size_t header_bytes() const { return mine_.size() - bytes_; } ///< header and padding
 
         /// @param bad this rank's vote; @return whether any rank voted so. @throws error of the communicator, or bad_message.
         bool exchange(bool bad, std::uint32_t step)

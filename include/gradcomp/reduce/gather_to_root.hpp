@@ -30,7 +30,7 @@ template <class Communicator> struct gather_to_root {
         {
         }
         std::byte* message() { return mine_.data() + sizeof(gathered_header); }
-        static constexpr std::size_t header_bytes() { return sizeof(gathered_header); }
+        std::size_t header_bytes() const { return mine_.size() - bytes_; } ///< header and padding
         bool is_root() const { return communicator_.rank() == root_; }
 
         /// @param bad this rank's vote; @return on the root, whether any rank voted so; elsewhere false: publish() brings the verdict.

@@ -92,7 +92,7 @@ public:
     std::uint64_t steps() const { return steps_; }                              ///< calls of step() that took effect
     std::uint64_t exchanges() const { return exchanges_; }                      ///< exchanges that took effect
     std::size_t message_bytes() const { return coder_.bytes(); }                ///< payload of one rank's message, exact
-    std::size_t header_bytes() const { return Reduction::header_bytes(); }      ///< what travels beside the payload
+    std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result

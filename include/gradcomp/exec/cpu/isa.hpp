@@ -18,6 +18,11 @@
 #define GRADCOMP_X86 0
 #endif
 
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpass-failed" // a build without optimisation leaves these loops as they are
+#endif
+
 namespace gradcomp::exec {
 
 /// The copies of each sweep. All of them give the same bits.
@@ -87,3 +92,7 @@ template <class Body> void at_level(isa level, Body body)
 }
 
 } // namespace gradcomp::exec
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif

@@ -6,6 +6,11 @@
 
 #include <concepts>
 
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpass-failed" // a build without optimisation leaves these loops as they are
+#endif
+
 namespace gradcomp::exec {
 
 /// Takes what a message holds for element i of the model's packed streams, for example x[i] -= scale * v.
@@ -70,3 +75,7 @@ void scatter(const cpu_team& team, Target to, const std::uint32_t* index, const 
 }
 
 } // namespace gradcomp::exec
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif

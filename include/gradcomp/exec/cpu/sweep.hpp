@@ -7,6 +7,11 @@
 #include <algorithm>
 #include <concepts>
 
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpass-failed" // a build without optimisation leaves these loops as they are
+#endif
+
 namespace gradcomp::exec {
 
 /// How a sweep treats bad elements and whether its fresh outputs are too large to stay in a cache.
@@ -214,3 +219,7 @@ template <class T> struct send_scaled : stateless_chooser<send_scaled<T>> {
 static_assert(chooser<send_none, float> && chooser<send_all<double>, double> && chooser<send_scaled<float>, float>);
 
 } // namespace gradcomp::exec
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif

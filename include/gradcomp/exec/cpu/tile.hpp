@@ -8,6 +8,11 @@
 #include <cstring>
 #include <utility>
 
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpass-failed" // a build without optimisation leaves these loops as they are
+#endif
+
 namespace gradcomp::exec {
 
 /// What to do with elements whose p is NaN or Inf.
@@ -144,3 +149,7 @@ GRADCOMP_INLINE void leave_tile(const Rule& rule, const typename Rule::value_typ
 
 } // namespace detail
 } // namespace gradcomp::exec
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
