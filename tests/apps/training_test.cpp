@@ -25,11 +25,11 @@ training_job job_of(const std::string& name, double ratio, std::uint64_t seed = 
     return plan_jobs({name}, {ratio}, {seed}).front();
 }
 
-training_result train(const training_job& job, double learning_rate = 0.05, std::size_t workers = 4)
+training_result train(const training_job& job, double learning_rate = 0.05, std::size_t workers = 4, std::size_t epochs = 4)
 {
     training_settings settings;
     settings.workers = workers;
-    settings.epochs = 4;
+    settings.epochs = epochs;
     settings.learning_rate = learning_rate;
     std::FILE* nowhere = std::fopen("/dev/null", "w");
     REQUIRE(nowhere != nullptr);
@@ -93,9 +93,9 @@ TEST_CASE("training: one worker is a group as well")
 
 TEST_CASE("training: a run that blows up is a result with a remedy, whether or not its numbers stay finite")
 {
-    const training_result wild = train(job_of("ef", 64), 1.0);
+    const training_result wild = train(job_of("ef", 64), 0.1, 4, 20);
     CHECK(wild.diverged);
-    CHECK_FALSE(wild.remedy.empty());
+    CHECK(wild.remedy.find("def{") != std::string::npos); // the guard's advice
     const training_result broken = train(job_of("ef", 64), 1000.0);
     CHECK(broken.diverged);
     CHECK(broken.steps < 80);

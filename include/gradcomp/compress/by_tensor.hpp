@@ -22,31 +22,32 @@ template <class Applies, class Compressor> struct tensor_case {
     Compressor use;
 };
 
-/// Tensors of at most one dimension: biases, norms.
-template <class C> constexpr auto vectors(C use)
-{
-    return tensor_case{[](const tensor& t) { return t.shape.size() <= 1; }, use};
-}
-/// Tensors of two or more dimensions.
-template <class C> constexpr auto matrices(C use)
-{
-    return tensor_case{[](const tensor& t) { return t.shape.size() >= 2; }, use};
-}
+/// Tensors with a number of dimensions from `least` to `most`.
+struct of_dimensions {
+    std::size_t least, most;
+    constexpr bool operator()(const tensor& t) const { return t.shape.size() >= least && t.shape.size() <= most; }
+};
 /// Tensors of at most `elements` elements.
-template <class C> constexpr auto up_to(std::size_t elements, C use)
-{
-    return tensor_case{[elements](const tensor& t) { return t.size() <= elements; }, use};
-}
+struct of_elements {
+    std::size_t most;
+    bool operator()(const tensor& t) const { return t.size() <= most; }
+};
+/// Tensors whose name ends in `ending`.
+struct of_name {
+    std::string_view ending;
+    constexpr bool operator()(const tensor& t) const { return std::string_view(t.name).ends_with(ending); }
+};
+
+/// Tensors of at most one dimension: biases, norms.
+template <class C> constexpr auto vectors(C use) { return tensor_case{of_dimensions{0, 1}, use}; }
+/// Tensors of two or more dimensions.
+template <class C> constexpr auto matrices(C use) { return tensor_case{of_dimensions{2, std::size_t(-1)}, use}; }
+/// Tensors of at most `elements` elements.
+template <class C> constexpr auto up_to(std::size_t elements, C use) { return tensor_case{of_elements{elements}, use}; }
 /// Tensors whose name ends in `ending`, such as ".bias". The text must live as long as the stack.
-template <class C> constexpr auto named(std::string_view ending, C use)
-{
-    return tensor_case{[ending](const tensor& t) { return std::string_view(t.name).ends_with(ending); }, use};
-}
+template <class C> constexpr auto named(std::string_view ending, C use) { return tensor_case{of_name{ending}, use}; }
 /// All tensors that no earlier case took.
-template <class C> constexpr auto otherwise(C use)
-{
-    return tensor_case{[](const tensor&) { return true; }, use};
-}
+template <class C> constexpr auto otherwise(C use) { return tensor_case{of_dimensions{0, std::size_t(-1)}, use}; }
 
 /// Each tensor goes to the first case that applies to it: by_tensor{vectors(identity{}), otherwise(random_block{.ratio = 64})}.
 ///
