@@ -7,11 +7,11 @@ namespace gradcomp {
 
 /// Where a selection looks for its threshold. All are magnitudes; any values give the right result, good ones give it fast.
 template <class T> struct bracket {
-    static constexpr key_t<T> never = ~key_t<T>(0); ///< above every magnitude
+    static constexpr bits_t<T> never = ~bits_t<T>(0); ///< above every magnitude
 
-    key_t<T> low = 0;      ///< what reaches it is a candidate
-    key_t<T> high = never; ///< what reaches it leaves the memory during the pass, as if it had already won
-    key_t<T> sure = never; ///< what reaches it very probably wins; the threshold is looked for in [low, sure) first
+    bits_t<T> low = 0;      ///< what reaches it is a candidate
+    bits_t<T> high = never; ///< what reaches it leaves the memory during the pass, as if it had already won
+    bits_t<T> sure = never; ///< what reaches it very probably wins; the threshold is looked for in [low, sure) first
 };
 
 /// The digits of a magnitude, most significant first: 11, 10, 10 bits for float; 11, 11, 11, 10, 10, 10 for double.
@@ -27,7 +27,7 @@ template <class T> struct radix {
         for (int d = 0; d <= digit; ++d) below -= width(d);
         return below;
     }
-    GRADCOMP_HD GRADCOMP_INLINE static constexpr std::uint32_t value(key_t<T> key, int digit)
+    GRADCOMP_HD GRADCOMP_INLINE static constexpr std::uint32_t value(bits_t<T> key, int digit)
     {
         return static_cast<std::uint32_t>(key >> shift(digit)) & ((1u << width(digit)) - 1u);
     }

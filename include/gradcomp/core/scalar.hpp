@@ -41,13 +41,13 @@ template <> struct key_of<double> {
     static constexpr type infinity = 0x7ff0000000000000u;
     static constexpr int bits = 63;
 };
-template <class T> using key_t = typename key_of<T>::type;
+template <class T> using bits_t = typename key_of<T>::type;
 
 /// The bits of x as an integer (std::bit_cast is host-only for nvcc).
-template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr key_t<T> bits_of(T x) { return __builtin_bit_cast(key_t<T>, x); }
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bits_t<T> bits_of(T x) { return __builtin_bit_cast(bits_t<T>, x); }
 
 /// An integer that orders |x|: NaN > Inf > finite.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr key_t<T> magnitude(T x) { return bits_of(x) & ~key_of<T>::sign; }
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bits_t<T> magnitude(T x) { return bits_of(x) & ~key_of<T>::sign; }
 
 /// Whether x is neither Inf nor NaN; an integer test, so no compiler flag can remove it.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bool is_finite(T x) { return magnitude(x) < key_of<T>::infinity; }

@@ -116,7 +116,7 @@ template <class T, class RuleOf> struct sample_body {
     strata pick;
     std::size_t first, last; ///< this member's strata
     non_finite policy;
-    key_t<T>* keys;
+    bits_t<T>* keys;
 
     template <isa> GRADCOMP_INLINE void run()
     {
@@ -137,13 +137,13 @@ template <class T, class RuleOf> struct sample_body {
     }
 
 private:
-    template <class Rule> GRADCOMP_INLINE void read(const Rule& rule, std::size_t at, std::size_t size, key_t<T>* to) const
+    template <class Rule> GRADCOMP_INLINE void read(const Rule& rule, std::size_t at, std::size_t size, bits_t<T>* to) const
     {
         if (at + line <= size)
             for (std::size_t j = 0; j < line; ++j) to[j] = magnitude(value_at(rule, at + j));
         else
             for (std::size_t j = 0; j < line; ++j) to[j] = magnitude(value_at(rule, at + j % (size - at)));
-        key_t<T> largest = 0;
+        bits_t<T> largest = 0;
         for (std::size_t j = 0; j < line; ++j) largest = std::max(largest, to[j]);
         if (largest >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]]
             for (std::size_t j = 0; j < line; ++j)
@@ -153,16 +153,16 @@ private:
 
 /// Spread of the number of sampled elements at or above `key`. Neighbours are often alike, so lines are counted, not elements.
 template <class T> struct spread_body {
-    const key_t<T>* keys;
+    const bits_t<T>* keys;
     std::size_t lines;
-    key_t<T> key;
+    bits_t<T> key;
     double* result;
 
     template <isa> GRADCOMP_INLINE void run() const
     {
         std::uint64_t sum = 0, squares = 0;
         for (std::size_t l = 0; l < lines; ++l) {
-            key_t<T> hits = 0;
+            bits_t<T> hits = 0;
             for (std::size_t j = 0; j < 16; ++j) hits += keys[l * 16 + j] >= key;
             sum += hits;
             squares += std::uint64_t{hits} * hits;
@@ -176,16 +176,16 @@ template <class T> struct spread_body {
 /// Memory of sample_bracket, allocated once.
 template <class T> struct sample_space {
     static constexpr std::size_t most = std::size_t{1} << 16;
-    detail::raw_array<key_t<T>> keys{most}, top{most};
+    detail::raw_array<bits_t<T>> keys{most}, top{most};
     std::unique_ptr<detail::digit_counts> counts = std::make_unique<detail::digit_counts>();
 };
 
 namespace detail {
 
 /// The bracket of the share `share` of all elements, from the magnitudes of whole lines.
-template <class T> bracket<T> bracket_of_sample(isa level, std::span<const key_t<T>> keys, double share, sample_space<T>& space)
+template <class T> bracket<T> bracket_of_sample(isa level, std::span<const bits_t<T>> keys, double share, sample_space<T>& space)
 {
-    using key = key_t<T>;
+    using key = bits_t<T>;
     const auto size = static_cast<double>(keys.size());
     const double rank = share * size, even = std::sqrt(rank * (1 - share));
     const auto key_of_rank = [&](std::span<const key> among, double r, key low) {
@@ -227,7 +227,7 @@ bracket<T> sample_bracket(const cpu_team& team, std::span<const segment> segment
     if (n <= 8192) return {};
     const std::size_t wanted = k > n / 40 ? n / 16 : n / 32, most = k > n / 40 ? space.most : space.most / 2;
     const std::size_t lines = std::clamp<std::size_t>(wanted, 4096, most) / line, members = team.members_for(lines * line * 4);
-    key_t<T>* keys = space.keys.data();
+    bits_t<T>* keys = space.keys.data();
     team.run(members, [&](std::size_t t) {
         at_level(team.level(), detail::sample_body<T, RuleOf>{segments, &rule_of, {n, lines, random}, lines * t / members, lines * (t + 1) / members, policy, keys});
     });

@@ -134,7 +134,7 @@ public:
 
     /// What the memory lets go at once: what reaches `high`.
     struct leaving {
-        key_t<T> high;
+        bits_t<T> high;
         GRADCOMP_INLINE T operator()(T p) const
         {
             return magnitude(p) >= high ? p : T(0);
@@ -142,7 +142,7 @@ public:
     };
 
     // The chooser's functions: see sweep.hpp. choose() is not inlined: the sweep's own loop is much faster with all registers its own.
-    GRADCOMP_INLINE bool skips(key_t<T> largest) const { return largest < low_; }
+    GRADCOMP_INLINE bool skips(bits_t<T> largest) const { return largest < low_; }
     GRADCOMP_INLINE leaving share() const { return {high_}; }
     template <isa Level> [[gnu::noinline]] taken choose(std::size_t base, std::size_t count, const T* p, T*)
     {
@@ -170,13 +170,13 @@ public:
     std::span<const run> runs() const { return {runs_.data(), run_count_}; }
     std::size_t run_end(std::size_t r) const { return runs_.data()[r + 1].start; }
     /// Magnitudes in [low, sure), in no useful order; empty and not counted where low + 1 == sure, for all of them are low.
-    std::span<const key_t<T>> keys() const { return {keys_.data(), key_count_}; }
+    std::span<const bits_t<T>> keys() const { return {keys_.data(), key_count_}; }
     std::size_t above() const { return above_; }                  ///< entries at or above sure
     std::size_t between() const { return stored_ - above_; }       ///< entries in [low, sure)
     const bracket<T>& limits() const { return limits_; }
 
     /// Looks for the threshold among other entries: those in [low, sure) from now on.
-    void narrow(key_t<T> low, key_t<T> sure)
+    void narrow(bits_t<T> low, bits_t<T> sure)
     {
         limits_.low = low;
         limits_.sure = sure;
@@ -237,7 +237,7 @@ private:
             for (std::size_t i = 0; i < entries; ++i) above_ += magnitude(value[i]) >= limits_.sure;
             return;
         }
-        key_t<T>* to = keys_.data() + key_count_;
+        bits_t<T>* to = keys_.data() + key_count_;
 #if GRADCOMP_X86
         if (level_ == isa::avx512) key_count_ += detail::boundary_avx512<T>(value, entries, limits_.low, limits_.sure, to, above_);
         else
@@ -253,10 +253,10 @@ private:
     std::size_t capacity_, k_ = 0, staged_ = 0, stored_ = 0, run_count_ = 0, run_base_ = 0, key_count_ = 0, above_ = 0;
     detail::raw_array<T> value_;
     detail::raw_array<std::uint16_t> place_;
-    detail::raw_array<key_t<T>> keys_;
+    detail::raw_array<bits_t<T>> keys_;
     detail::raw_array<run> runs_;
     bracket<T> limits_;
-    key_t<T> low_ = 0, high_ = 0;
+    bits_t<T> low_ = 0, high_ = 0;
     std::uint32_t segment_ = 0;
     isa level_ = isa::scalar;
     bool overflow_ = false, new_run_ = false, past_caches_ = false, bytes_ = compresses_bytes();

@@ -15,12 +15,12 @@
 namespace gradcomp::exec::detail {
 
 /// Positions, ascending, of the elements of a tile that reach `low`; returns how many.
-template <class T> std::uint32_t find_portable(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
+template <class T> std::uint32_t find_portable(const T* p, std::size_t count, bits_t<T> low, std::uint8_t* position)
 {
     std::uint32_t found = 0;
     for (std::size_t base = 0; base < count; base += 16) {
         const std::size_t end = base + 16 < count ? base + 16 : count;
-        key_t<T> largest = 0;
+        bits_t<T> largest = 0;
         for (std::size_t i = base; i < end; ++i) largest = magnitude(p[i]) > largest ? magnitude(p[i]) : largest;
         if (largest < low) continue;
         for (std::size_t i = base; i < end; ++i) {
@@ -34,7 +34,7 @@ template <class T> std::uint32_t find_portable(const T* p, std::size_t count, ke
 /// Which candidates win: all above `threshold` and the first `ties` that equal it. `left` is the bracket's high of the pass: what reached
 /// it left the memory.
 template <class T> struct winner_rule {
-    key_t<T> threshold, left;
+    bits_t<T> threshold, left;
     std::size_t ties;
 };
 
@@ -52,7 +52,7 @@ template <bool Memory, class T>
 void take_portable(const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)
 {
     for (std::size_t i = 0; i < count; ++i) {
-        const key_t<T> key = magnitude(value[i]);
+        const bits_t<T> key = magnitude(value[i]);
         const bool tie = key == rule.threshold && rule.ties > 0, wins = key > rule.threshold || tie;
         rule.ties -= tie;
         out.index[out.winners] = base + place[i];
@@ -67,11 +67,11 @@ void take_portable(const T* value, const std::uint16_t* place, std::size_t count
 }
 
 /// Keys of [low, sure) among the values, appended to `keys`; returns how many, and adds those at or above `sure` to `above`.
-template <class T> std::size_t boundary_portable(const T* value, std::size_t count, key_t<T> low, key_t<T> sure, key_t<T>* keys, std::size_t& above)
+template <class T> std::size_t boundary_portable(const T* value, std::size_t count, bits_t<T> low, bits_t<T> sure, bits_t<T>* keys, std::size_t& above)
 {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const key_t<T> key = magnitude(value[i]);
+        const bits_t<T> key = magnitude(value[i]);
         keys[kept] = key;
         kept += key >= low && key < sure;
         above += key >= sure;
@@ -130,7 +130,7 @@ template <class T> GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uin
 }
 GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint64_t first64(std::size_t count) { return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
 
-template <class T> GRADCOMP_TARGET_AVX512 std::uint32_t find_avx512(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
+template <class T> GRADCOMP_TARGET_AVX512 std::uint32_t find_avx512(const T* p, std::size_t count, bits_t<T> low, std::uint8_t* position)
 {
     const __m512i lows = lanes512<T>::all(low);
     std::uint32_t found = 0;
@@ -154,7 +154,7 @@ inline constexpr auto byte_order = [] {
 }();
 
 /// For processors that compress bytes (AVX-512 VBMI2): 64 elements at once.
-template <class T> GRADCOMP_TARGET_VBMI2 std::uint32_t find_vbmi2(const T* p, std::size_t count, key_t<T> low, std::uint8_t* position)
+template <class T> GRADCOMP_TARGET_VBMI2 std::uint32_t find_vbmi2(const T* p, std::size_t count, bits_t<T> low, std::uint8_t* position)
 {
     const __m512i lows = lanes512<T>::all(low);
     __m512i at = _mm512_loadu_si512(byte_order.data());
@@ -226,7 +226,7 @@ GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* pla
 }
 
 template <class T>
-GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t count, key_t<T> low, key_t<T> sure, key_t<T>* keys, std::size_t& above)
+GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t count, bits_t<T> low, bits_t<T> sure, bits_t<T>* keys, std::size_t& above)
 {
     using lanes = lanes512<T>;
     const __m512i lows = lanes::all(low), sures = lanes::all(sure);

@@ -32,7 +32,7 @@ public:
 
     std::vector<candidate_list<T>> lists; ///< one per member, as all that follows
     std::vector<std::unique_ptr<detail::digit_counts>> counts;
-    std::vector<std::span<const key_t<T>>> keys;
+    std::vector<std::span<const bits_t<T>>> keys;
     std::vector<std::size_t> winners, ties; ///< winners above the threshold; entries that equal it, then how many of those win
     sample_space<T> sample;
 };
@@ -92,7 +92,7 @@ template <class T, class Rule> struct count_body {
     std::size_t begin, end;
     non_finite policy;
     int digit;
-    key_t<T> prefix; ///< the digits before, shifted down
+    bits_t<T> prefix; ///< the digits before, shifted down
     digit_counts* counts;
 
     template <isa> GRADCOMP_INLINE void run() const
@@ -107,7 +107,7 @@ template <class T, class Rule> struct count_body {
 private:
     GRADCOMP_INLINE void tile(const Rule& at, std::size_t count) const
     {
-        key_t<T> key[tile_size], largest = 0;
+        bits_t<T> key[tile_size], largest = 0;
         for (std::size_t i = 0; i < count; ++i) {
             key[i] = magnitude(value_at(at, i));
             largest = std::max(largest, key[i]);
@@ -119,8 +119,8 @@ private:
         for (std::size_t i = 0; i < count; i += 16) {
             const std::size_t stop = count - i < 16 ? count : i + 16;
             if (digit > 0) {
-                key_t<T> match = 0;
-                for (std::size_t j = i; j < stop; ++j) match |= static_cast<key_t<T>>(key[j] >> above == prefix);
+                bits_t<T> match = 0;
+                for (std::size_t j = i; j < stop; ++j) match |= static_cast<bits_t<T>>(key[j] >> above == prefix);
                 if (match == 0) continue;
             }
             for (std::size_t j = i; j < stop; ++j)
@@ -131,10 +131,10 @@ private:
 
 /// The magnitude of rank k over all segments, by radix selection: a few more reads of p, for when the sample missed.
 template <class T, class RuleOf>
-key_t<T> exact_threshold(const cpu_team& team, std::size_t members, std::span<const segment> segments, std::size_t n, const RuleOf& again_of,
+bits_t<T> exact_threshold(const cpu_team& team, std::size_t members, std::span<const segment> segments, std::size_t n, const RuleOf& again_of,
     std::size_t k, top_k_workspace<T>& workspace, non_finite policy)
 {
-    key_t<T> prefix = 0;
+    bits_t<T> prefix = 0;
     for (int digit = 0; digit < radix<T>::digits; ++digit) {
         team.run(members, [&](std::size_t t) {
             workspace.counts[t]->clear();
@@ -146,13 +146,13 @@ key_t<T> exact_threshold(const cpu_team& team, std::size_t members, std::span<co
         digit_counts& sum = *workspace.counts[0];
         for (std::size_t t = 1; t < members; ++t)
             for (std::size_t v = 0; v < 2048; ++v) sum.at[0][v] += static_cast<std::uint32_t>(workspace.counts[t]->of(v));
-        prefix = static_cast<key_t<T>>(prefix << radix<T>::width(digit)) | static_cast<key_t<T>>(sum.find(k));
+        prefix = static_cast<bits_t<T>>(prefix << radix<T>::width(digit)) | static_cast<bits_t<T>>(sum.find(k));
     }
     return prefix;
 }
 
 /// The magnitude of rank k among the candidates. @pre the lists hold at least k together
-template <class T> key_t<T> listed_threshold(const cpu_team& team, std::size_t members, std::size_t k, top_k_workspace<T>& workspace)
+template <class T> bits_t<T> listed_threshold(const cpu_team& team, std::size_t members, std::size_t k, top_k_workspace<T>& workspace)
 {
     std::size_t above = 0;
     for (std::size_t t = 0; t < members; ++t) above += workspace.lists[t].above();
@@ -163,18 +163,18 @@ template <class T> key_t<T> listed_threshold(const cpu_team& team, std::size_t m
     }
     if (limits.sure - limits.low == 1) return limits.low;
     for (std::size_t t = 0; t < members; ++t) workspace.keys[t] = workspace.lists[t].keys();
-    const key_t<T> highest = std::min<key_t<T>>(limits.sure, key_of<T>::sign) - 1;
-    return find_rank<key_t<T>>(team.level(), std::span(workspace.keys.data(), members), k - above, limits.low, highest, *workspace.counts[0]);
+    const bits_t<T> highest = std::min<bits_t<T>>(limits.sure, key_of<T>::sign) - 1;
+    return find_rank<bits_t<T>>(team.level(), std::span(workspace.keys.data(), members), k - above, limits.low, highest, *workspace.counts[0]);
 }
 
 /// Fills workspace.winners and .ties: how many entries of each member's list win.
-template <class T> void share_winners(std::size_t members, std::size_t k, key_t<T> threshold, top_k_workspace<T>& workspace)
+template <class T> void share_winners(std::size_t members, std::size_t k, bits_t<T> threshold, top_k_workspace<T>& workspace)
 {
     std::size_t left = k;
     for (std::size_t t = 0; t < members; ++t) {
         const candidate_list<T>& list = workspace.lists[t];
         std::size_t above = list.above(), equal = 0;
-        for (const key_t<T> key : list.keys()) above += key > threshold, equal += key == threshold;
+        for (const bits_t<T> key : list.keys()) above += key > threshold, equal += key == threshold;
         if (list.limits().sure - list.limits().low == 1) equal = list.between();
         left -= workspace.winners[t] = above;
         workspace.ties[t] = equal;
@@ -184,7 +184,7 @@ template <class T> void share_winners(std::size_t members, std::size_t k, key_t<
 
 /// All members write their part of the message at once.
 template <class T, class RuleOf>
-void write_message(const cpu_team& team, std::size_t members, std::span<const segment> segments, const RuleOf& rule_of, key_t<T> threshold,
+void write_message(const cpu_team& team, std::size_t members, std::span<const segment> segments, const RuleOf& rule_of, bits_t<T> threshold,
     std::uint32_t* index, T* value, std::size_t k, top_k_workspace<T>& workspace)
 {
     const bool past_caches = k > (std::size_t{1} << 18);
@@ -230,12 +230,12 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
         report.fallback |= workspace.lists[t].overflowed();
     }
     report.fallback |= listed < k;
-    key_t<T> threshold = 0;
+    bits_t<T> threshold = 0;
     if (report.fallback) {
         if constexpr (has_memory) team.run(members, [&](std::size_t t) { detail::put_back(workspace.lists[t], rule_of); });
         threshold = k == n ? 0 : detail::exact_threshold<T>(team, members, segments, n, again_of, k, workspace, options.bad_elements);
         for (std::size_t t = 0; t < members; ++t)
-            workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<key_t<T>>(threshold + 1)}, k, false);
+            workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<bits_t<T>>(threshold + 1)}, k, false);
         detail::list_candidates<T>(team, members, segments, n, again_of, workspace.lists, {.bad_elements = options.bad_elements});
     } else if (k < n) {
         threshold = detail::listed_threshold<T>(team, members, k, workspace);

@@ -76,7 +76,7 @@ GRADCOMP_INLINE void leave_behind(const Rule& rule, std::size_t base, const type
 }
 
 template <isa Level, class Rule, class Choose>
-GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, key_t<typename Rule::value_type> largest,
+GRADCOMP_INLINE void finish_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, bits_t<typename Rule::value_type> largest,
     tile_buffers<typename Rule::value_type>& tile, bool streamed, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
@@ -105,7 +105,7 @@ template <class Rule, class Choose>
         gradient[i] = typename Rule::gradient_type(0);
     }
     rule.gradient = gradient;
-    key_t<T> largest = 0;
+    bits_t<T> largest = 0;
     for (std::size_t i = 0; i < count; ++i) {
         tile.p[i] = value_at(rule, i);
         if (!is_finite(tile.p[i])) tile.p[i] = T(0);
@@ -122,7 +122,7 @@ GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t 
 {
     using T = typename Rule::value_type;
     tile_buffers<T> tile;
-    key_t<T> largest = 0;
+    bits_t<T> largest = 0;
     GRADCOMP_INDEPENDENT
     for (std::size_t i = 0; i < count; ++i) {
         tile.p[i] = value_at(rule, i);

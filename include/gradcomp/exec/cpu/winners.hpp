@@ -21,7 +21,7 @@ void take(isa level, const T* value, const std::uint16_t* place, std::size_t cou
 /// Mends the memory one batch late: each element is a cache miss of its own, asked for when it is found.
 template <class T, class Rule> class mender {
 public:
-    mender(const Rule& rule, std::size_t element, key_t<T> left) : rule_(rule), element_(element), left_(left) {}
+    mender(const Rule& rule, std::size_t element, bits_t<T> left) : rule_(rule), element_(element), left_(left) {}
     std::uint16_t* place() { return place_[now_]; }
     T* value() { return value_[now_]; }
     void add(std::uint32_t count)
@@ -47,7 +47,7 @@ private:
 
     const Rule& rule_;
     std::size_t element_;
-    key_t<T> left_;
+    bits_t<T> left_;
     int now_ = 0;
     std::uint32_t count_[2] = {};
     std::uint16_t place_[2][tile_size + 16];
