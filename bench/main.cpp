@@ -1,6 +1,8 @@
 /// @file gradcomp_bench: measures the kernels and writes results.json, results.csv and results.md.
 #include "harness.hpp"
 
+#include <gradcomp/core/text.hpp>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -64,11 +66,21 @@ void write_csv(const std::vector<nlohmann::ordered_json>& rows, std::ostream& ou
     }
 }
 
+/// What a benchmark's name says behind the threads or before them that no column shows: block:1024, storage:staged.
+std::string options_of(const std::string& name)
+{
+    std::istringstream parts(name);
+    std::string part, options;
+    while (std::getline(parts, part, '/'))
+        if (part.starts_with("block:") || part.starts_with("storage:")) options += (options.empty() ? "" : ", ") + part;
+    return options;
+}
+
 void write_table(std::ostream& out)
 {
     out << "# Kernels\n\n" << machine() << "; " << GRADCOMP_BENCH_COMPILER << "; " << date() << ". Times in ms (medians); ratio: operation / floor, in turns.\n\n"
-        << "| operation | data | elements | ratio | threads | ms | floor | floor ms | gate | aim | measured | min | | fallbacks | load |\n"
-        << "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+        << "| operation | options | data | elements | ratio | threads | ms | floor | floor ms | gate | aim | measured | min | | fallbacks | load |\n"
+        << "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         << std::fixed << std::setprecision(2);
     const auto limit = [](double x) {
         std::ostringstream text;
@@ -76,8 +88,8 @@ void write_table(std::ostream& out)
         return text.str();
     };
     for (const bench::record& r : bench::records())
-        out << "| " << r.operation << " | " << r.data << " | " << r.elements << " | " << limit(r.ratio) << " | " << r.threads << " | " << r.milliseconds << " | " << r.floor << " | "
-            << r.floor_milliseconds << " | " << limit(r.gate) << " | " << limit(r.aim) << " | " << r.floor_ratio << " | " << r.floor_ratio_min << " | "
+        out << "| " << r.operation << " | " << options_of(r.name) << " | " << r.data << " | " << r.elements << " | " << gradcomp::text_of(r.ratio) << " | " << r.threads << " | "
+            << r.milliseconds << " | " << r.floor << " | " << r.floor_milliseconds << " | " << limit(r.gate) << " | " << limit(r.aim) << " | " << r.floor_ratio << " | " << r.floor_ratio_min << " | "
             << (r.gate <= 0 ? "" : r.floor_ratio <= r.gate ? "met" : "missed") << " | " << r.fallbacks << " | " << r.load << " |\n";
 }
 
