@@ -64,6 +64,13 @@ bool any_diverged(const row& one)
     return std::any_of(one.runs.begin(), one.runs.end(), [](const finished_job* run) { return run->result.diverged; });
 }
 
+/// The last column: how the worst run of a row went.
+std::string fate(const row& one)
+{
+    if (any_diverged(one)) return "diverged";
+    return std::any_of(one.runs.begin(), one.runs.end(), [](const finished_job* run) { return run->result.unstable; }) ? "was unstable" : "";
+}
+
 double lambda_of(const method& what, const training_settings& settings) { return what.takes_lambda ? settings.lambda : what.fixed_lambda; }
 
 /// "ef" becomes "ef (diverged at 64)", and that "ef (diverged at 64, 256)".
@@ -96,7 +103,7 @@ std::vector<std::string> table_row(const report_context& context, const row& one
         mean_cell(one, 2, [&](const finished_job& run) { return at_point(run, *one.what); }), std::to_string(first.message_bytes),
         std::to_string(first.wire_bytes - first.message_bytes),
         fixed(statistics(one, [&](const finished_job& run) { return total_bytes(run, context.settings); }).first / 1e6, 1),
-        mean_cell(one, 1, [](const finished_job& run) { return run.result.seconds; }), any_diverged(one) ? "diverged" : ""};
+        mean_cell(one, 1, [](const finished_job& run) { return run.result.seconds; }), fate(one)};
 }
 
 } // namespace
@@ -124,8 +131,9 @@ std::string to_summary(const report_context& context, const std::vector<finished
     for (const row& one : rows_of(jobs)) {
         cells.push_back(table_row(context, one));
         for (const finished_job* run : one.runs)
-            if (run->result.diverged && told.insert(run).second)
-                remedies += one.what->name + ", ratio " + plain(one.ratio) + ", seed " + std::to_string(run->job.seed) + " diverged: " + run->result.remedy + "\n";
+            if (!run->result.remedy.empty() && told.insert(run).second)
+                remedies += one.what->name + ", ratio " + plain(one.ratio) + ", seed " + std::to_string(run->job.seed) +
+                    (run->result.diverged ? " diverged: " : " was unstable: ") + run->result.remedy + "\n";
     }
     return describe(context) + "\n\n" +
         to_table({"method", "ratio", "accuracy at x", "at evaluation", "message B", "header B", "total MB", "seconds", ""}, cells) +

@@ -30,7 +30,7 @@ std::string describe(const report_context& context);
 /// One record per method, ratio and seed, in the order of the methods; numbers that a diverged run lacks are null.
 std::vector<record> to_records(const report_context& context, const std::vector<finished_job>& jobs);
 
-/// The table, mean +- standard deviation where there are several seeds, and below it one line for each run that diverged.
+/// The table, mean +- standard deviation where there are several seeds, and below it one line for each run that diverged or was unstable.
 std::string to_summary(const report_context& context, const std::vector<finished_job>& jobs);
 
 /// Accuracy at the evaluation point against the bytes that all workers sent; means over seeds. Runs that diverged are named, not drawn.

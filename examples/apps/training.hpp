@@ -51,9 +51,11 @@ public:
         result.message_bytes = exchange.message_bytes();
         result.wire_bytes = exchange.wire_bytes();
         const auto health = exchange.health();
-        result.diverged = health.diverging || !broke_off.empty();
+        result.unstable = health.diverging;
         result.remedy = health.text + (health.text.empty() || broke_off.empty() ? "" : " ") + broke_off;
         measure(exchange, result);
+        const bool learned = result[evaluation_point::parameters].train >= 50.0; // false for NaN
+        result.diverged = !broke_off.empty() || (result.unstable && !learned);
         return result;
     }
 

@@ -35,8 +35,9 @@ struct training_result {
     std::uint64_t wire_bytes = 0;    ///< per rank and step, headers included
     std::size_t steps = 0;           ///< done; fewer than planned where the run broke off
     double seconds = 0.0;            ///< of the steps, without the measuring
-    bool diverged = false;
-    std::string remedy;              ///< what the divergence guard or the error says, where it diverged
+    bool unstable = false;           ///< the divergence guard rang; smaller learning rates later may have saved the run
+    bool diverged = false;           ///< it broke off, or it was unstable and ends with less than half of the training images right
+    std::string remedy;              ///< what the guard or the error says, where it was unstable or diverged
 
     accuracy& operator[](evaluation_point point) { return at[static_cast<std::size_t>(point)]; }
     const accuracy& operator[](evaluation_point point) const { return at[static_cast<std::size_t>(point)]; }

@@ -65,6 +65,8 @@ std::vector<finished_job> some_results()
         finished(recipe::def, 256, 1, {"def", "def_a"}, 86.0, 87.0)};
     jobs[1].result.diverged = true;
     jobs[1].result.remedy = "the error is 40 times the update: use def";
+    jobs[2].result.unstable = true;
+    jobs[2].result.remedy = "lower the rate";
     return jobs;
 }
 
@@ -282,7 +284,10 @@ TEST_CASE("report: table and chart name the data, and several seeds show mean an
     CHECK(has(summary, "89.00 +- 1.41"));
     CHECK(has(summary, "1000"));
     CHECK(has(summary, " 16 ")); // header bytes
-    CHECK(has(summary, "use def"));
+    CHECK(has(summary, "ef, ratio 64, seed 1 diverged: the error"));
+    CHECK(has(summary, "saef, ratio 64, seed 1 was unstable: lower the rate"));
+    CHECK_FALSE(has(summary, "psync, ratio 64, seed 1")); // it shares that training
+    CHECK(has(summary, "  was unstable\n"));
     const chart picture = to_chart(context, jobs);
     CHECK(has(picture.title, "synthetic"));
     REQUIRE(picture.series.size() == 6);

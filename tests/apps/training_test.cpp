@@ -94,7 +94,7 @@ TEST_CASE("training: one worker is a group as well")
 TEST_CASE("training: a run that blows up is a result with a remedy, whether or not its numbers stay finite")
 {
     const training_result wild = train(job_of("ef", 64), 0.1, 4, 20);
-    CHECK(wild.diverged);
+    CHECK((wild.unstable || wild.diverged));
     CHECK(wild.remedy.find("def{") != std::string::npos); // the guard's advice
     const training_result broken = train(job_of("ef", 64), 1000.0);
     CHECK(broken.diverged);
