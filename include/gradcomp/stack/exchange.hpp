@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gradcomp/comm/communicator.hpp>
+#include <gradcomp/core/coder.hpp>
 #include <gradcomp/observe/divergence.hpp>
 #include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/stack/arguments.hpp>
