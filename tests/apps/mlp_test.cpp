@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -111,6 +112,27 @@ TEST_CASE("mlp: a batch smaller than the workspace gives the same gradient as on
     model.gradient(parameters, data.images, data.labels, exact, small);
     model.gradient(parameters, data.images, data.labels, roomy, large);
     CHECK(exact == roomy);
+}
+
+TEST_CASE("mlp: the gradient's bits do not depend on where parameters, images and gradient lie in memory")
+{
+    const mlp model;
+    const batch data = draw_batch(model, 16, 6);
+    const std::vector<float> parameters = draw_parameters(model, 4);
+    mlp::workspace work(model, 16);
+    std::vector<float> expected(model.size());
+    model.gradient(parameters, data.images, data.labels, expected, work);
+    for (std::size_t shift = 0; shift < 16; ++shift) { // in elements: every place within 64 bytes
+        CAPTURE(shift);
+        std::vector<float> x(model.size() + 16), g(model.size() + 16), images(data.images.size() + 16);
+        std::copy(parameters.begin(), parameters.end(), x.begin() + static_cast<std::ptrdiff_t>(shift));
+        std::copy(data.images.begin(), data.images.end(), images.begin() + static_cast<std::ptrdiff_t>(shift));
+        const std::span<float> gradient = std::span(g).subspan(shift, model.size());
+        mlp::workspace own(model, 16 + shift);
+        model.gradient(std::span<const float>(x).subspan(shift, model.size()), std::span<const float>(images).subspan(shift, data.images.size()), data.labels,
+            gradient, own);
+        CHECK(std::equal(expected.begin(), expected.end(), gradient.begin()));
+    }
 }
 
 TEST_CASE("mlp: correct() counts the images whose label has the largest score, and NaN is never right")

@@ -46,6 +46,13 @@ template <class Matrix, class Row, class Span> struct layers {
 using constant_layers = layers<constant_matrix, constant_row, std::span<const float>>;
 using mutable_layers = layers<mutable_matrix, mutable_row, std::span<float>>;
 
+/// Adds up the rows from first to last. Eigen's own sum over rows groups them by how the result is aligned: other bits in the next run.
+template <class Matrix> void sum_rows(const Matrix& rows, mutable_row& sum)
+{
+    sum.setZero();
+    for (Eigen::Index row = 0; row < rows.rows(); ++row) sum += rows.row(row);
+}
+
 /// Turns one row of scores into probabilities minus the one-hot label, divided by the batch; returns the row's loss.
 double softmax_row(float* scores, std::size_t classes, std::size_t label, float scale)
 {
@@ -109,11 +116,11 @@ double mlp::gradient(std::span<const float> parameters, std::span<const float> i
     const constant_matrix error(work.scores_.data(), index(rows), index(classes));
     mutable_matrix delta(work.delta_.data(), index(rows), index(hidden));
     slope.weight2.noalias() = error.transpose() * activation;
-    slope.bias2 = error.colwise().sum();
+    sum_rows(error, slope.bias2);
     delta.noalias() = error * layer.weight2;
     delta.array() *= (activation.array() > 0.0f).cast<float>();
     slope.weight1.noalias() = delta.transpose() * input;
-    slope.bias1 = delta.colwise().sum();
+    sum_rows(delta, slope.bias1);
     return loss / static_cast<double>(rows);
 }
 

@@ -41,7 +41,7 @@ struct mlp {
 
     /// Writes the gradient of the batch's mean loss and returns that loss (natural logarithm; NaN or Inf where the parameters are).
     /// @param images labels.size() x inputs, row-major; @param gradient size(), overwritten.
-    /// Takes no memory. @pre labels.size() is at most the workspace's rows, and each label is below `classes`.
+    /// Takes no memory; the same bits wherever the spans lie. @pre labels.size() is at most the workspace's rows, and each label is below `classes`.
     double gradient(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, std::span<float> gradient,
         workspace& work) const;
 
