@@ -117,19 +117,20 @@ inline double smallest(const std::vector<double>& x) { return x.empty() ? 0 : *s
 
 /// Runs floor and operation in turn, as often as `state` says, and files the record. Both are called once before, untimed.
 ///
-/// @param floors bare kernels of the same traffic; the fastest of a turn counts
-/// @param prepare called untimed before each turn; @param operate the operation; @param as the record, its figures still empty
+/// @param floors bare kernels of the same traffic, in the very buffers of the operation (where the pages of two arrays happen
+///        to lie makes them up to twice as slow as each other); the fastest of a turn counts
+/// @param prepare called untimed before each operation; @param operate the operation; @param as the record, its figures still empty
 template <class Prepare, class Operate>
 void take_turns(benchmark::State& state, const std::vector<std::function<void()>>& floors, Prepare prepare, Operate operate, record& as)
 {
     std::vector<double> floor_times, times, ratios;
-    prepare();
     for (const auto& floor : floors) floor();
+    prepare();
     operate();
     for (auto _ : state) {
-        prepare();
         double bare = std::numeric_limits<double>::max();
         for (const auto& floor : floors) bare = std::min(bare, time_of(as.threads, floor));
+        prepare();
         const double spent = time_of(as.threads, operate);
         state.SetIterationTime(spent);
         floor_times.push_back(bare);

@@ -39,7 +39,7 @@ bool moved(const bench::huge_array<float>& g, const bench::huge_array<float>& e,
 void run_random_block(benchmark::State& state, const block_case& what)
 {
     const bench::huge_array<float>& g = bench::input(bench::data::gauss, what.d);
-    const bench::huge_array<float> e(what.d), m(what.d);
+    const bench::huge_array<float> e(what.d);
     const gc::exec::cpu_team team(static_cast<std::size_t>(what.threads));
     const gc::tensor_list list{{"all", {what.d}}};
     const std::vector<std::size_t> tensors{0};
@@ -72,7 +72,7 @@ void run_random_block(benchmark::State& state, const block_case& what)
         record.aim = 1.00;
     }
     const auto floor = [&] {
-        bench::on_team(team, what.d, [&](std::size_t first, std::size_t count) { return bench::update_kernel{g.data() + first, m.data() + first, 1e-9f, count}; });
+        bench::on_team(team, what.d, [&](std::size_t first, std::size_t count) { return bench::update_kernel{g.data() + first, e.data() + first, 1e-9f, count}; });
     };
     bench::take_turns(state, {floor}, [] {}, operate, record);
 }

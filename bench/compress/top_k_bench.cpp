@@ -86,7 +86,7 @@ void run_top_k(benchmark::State& state, const top_k_case& what)
 {
     const bench::huge_array<float>& g = bench::input(what.kind, what.d);
     const std::size_t n = what.d, k = what.k(), lanes = what.memory == storage::none ? 1 : n;
-    const bench::huge_array<float> e(lanes), e_out(what.memory == storage::staged ? n : 1), m(lanes), value_store(k + 16);
+    const bench::huge_array<float> e(lanes), e_out(what.memory == storage::staged ? n : 1), value_store(k + 16);
     const bench::huge_array<std::uint32_t> index_store(k + 16);
     const cpu_team team(static_cast<std::size_t>(what.threads));
     top_k_workspace<float> workspace(n, k, team.threads());
@@ -120,10 +120,10 @@ void run_top_k(benchmark::State& state, const top_k_case& what)
     if (what.memory == storage::none)
         floors.push_back([&] { bench::on_team(team, n, [&](std::size_t first, std::size_t count) { return bench::read_kernel{g.data() + first, count, &seen}; }); });
     if (what.memory == storage::in_place)
-        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t first, std::size_t count) { return bench::update_kernel{g.data() + first, m.data() + first, 1e-9f, count}; }); });
+        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t first, std::size_t count) { return bench::update_kernel{g.data() + first, e.data() + first, 1e-9f, count}; }); });
     if (what.memory == storage::staged) {
-        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t f, std::size_t count) { return bench::copy_kernel{g.data() + f, e.data() + f, m.data() + f, 1, count}; }); });
-        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t f, std::size_t count) { return bench::stream_kernel{g.data() + f, e.data() + f, m.data() + f, 1, count}; }); });
+        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t f, std::size_t count) { return bench::copy_kernel{g.data() + f, e.data() + f, e_out.data() + f, 1, count}; }); });
+        floors.push_back([&] { bench::on_team(team, n, [&](std::size_t f, std::size_t count) { return bench::stream_kernel{g.data() + f, e.data() + f, e_out.data() + f, 1, count}; }); });
     }
     prepare();
     operate();

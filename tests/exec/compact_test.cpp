@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE("a list holds the candidates in index order, from several swe
         const forced_level forced(level);
         const cpu_team team;
         candidate_list<T> list(n, 2, n);
-        list.start(team.level(), limits, n, true);
+        list.start(team.level(), limits, n, n, true);
         const segment parts[] = {{cut, 0}, {n - cut, cut}};
         std::vector<T> memory(x);
         const auto rule_of = [&](std::size_t s) {
@@ -102,12 +102,12 @@ TEST_CASE("a list with enough entries takes no more equal ones, and a full list 
     };
     std::vector<candidate_list<float>> lists;
     lists.emplace_back(x.size(), 1, 600);
-    lists[0].start(team.level(), {magnitude(1.0f), bracket<float>::never, magnitude(1.0f) + 1}, 300, false);
+    lists[0].start(team.level(), {magnitude(1.0f), bracket<float>::never, magnitude(1.0f) + 1}, 300, 300, false);
     detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
     CHECK(lists[0].size() == 2 * tile_size);
     CHECK(lists[0].between() == 2 * tile_size);
     CHECK_FALSE(lists[0].overflowed());
-    lists[0].start(team.level(), {magnitude(0.5f), bracket<float>::never, magnitude(2.0f)}, 300, false);
+    lists[0].start(team.level(), {magnitude(0.5f), bracket<float>::never, magnitude(2.0f)}, 300, 300, false);
     detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
     CHECK(lists[0].overflowed());
 }

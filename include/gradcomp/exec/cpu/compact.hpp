@@ -103,13 +103,14 @@ public:
     {
     }
 
-    /// Empties the list for a selection of k; `leaves`: the rule has a memory.
-    void start(isa level, const bracket<T>& limits, std::size_t k, bool leaves)
+    /// Empties the list for a selection of k of n elements; `leaves`: the rule has a memory.
+    void start(isa level, const bracket<T>& limits, std::size_t n, std::size_t k, bool leaves)
     {
         level_ = level;
         limits_ = limits;
         if (!leaves) limits_.high = bracket<T>::never;
         k_ = k;
+        sparse_ = k * 4 < n / chunk_size<T>;
         staged_ = stored_ = run_count_ = key_count_ = above_ = 0;
         low_ = limits_.low;
         high_ = std::max(limits_.high, low_);
@@ -146,21 +147,29 @@ public:
     GRADCOMP_INLINE leaving share() const { return {high_}; }
     template <isa Level> [[gnu::noinline]] taken choose(std::size_t base, std::size_t count, const T* p, T*)
     {
-        const std::size_t listed = stored_ + staged_;
-        if (listed >= k_) { // k entries of lower index reach low: an equal one cannot win any more, nor leave the memory
-            low_ = limits_.low + 1;
-            high_ = std::max(high_, low_);
-        }
-        if (new_run_ || base + count - run_base_ > run_length) {
-            runs_.data()[run_count_++] = {segment_, static_cast<std::uint32_t>(base), listed};
-            run_base_ = base;
-            new_run_ = false;
-        }
+        const std::size_t listed = arrive(base, count);
         const std::uint32_t found = find<Level>(p, count);
         overflow_ |= listed + found > capacity_;
         if (found == 0 || listed + found > capacity_) return taken::none;
         append(p, found, static_cast<std::uint16_t>(base - run_base_));
         return high_ == bracket<T>::never ? taken::none : taken::some;
+    }
+    /// Chunk by chunk is faster where few chunks hold a candidate; all that the tile can hold must fit.
+    GRADCOMP_INLINE bool open(std::size_t base, std::size_t count)
+    {
+        if (!sparse_ || stored_ + staged_ + count > capacity_) return false;
+        arrive(base, count);
+        return true;
+    }
+#if GRADCOMP_X86
+    GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline void list_avx512(std::size_t element, const T* p)
+    {
+        staged_ += detail::list_avx512(p, detail::lanes512<T>::all(low_), static_cast<std::uint32_t>(element - run_base_), stage_value_ + staged_, stage_place_ + staged_);
+    }
+#endif
+    GRADCOMP_INLINE void close()
+    {
+        if (staged_ >= tile_size) flush();
     }
 
     std::size_t size() const { return stored_; }
@@ -185,6 +194,21 @@ public:
     }
 
 private:
+    /// Makes ready for a tile. @return how many entries there are
+    GRADCOMP_INLINE std::size_t arrive(std::size_t base, std::size_t count)
+    {
+        const std::size_t listed = stored_ + staged_;
+        if (listed >= k_) { // k entries of lower index reach low: an equal one cannot win any more, nor leave the memory
+            low_ = limits_.low + 1;
+            high_ = std::max(high_, low_);
+        }
+        if (new_run_ || base + count - run_base_ > run_length) {
+            runs_.data()[run_count_++] = {segment_, static_cast<std::uint32_t>(base), listed};
+            run_base_ = base;
+            new_run_ = false;
+        }
+        return listed;
+    }
     template <isa Level> GRADCOMP_INLINE std::uint32_t find(const T* p, std::size_t count)
     {
 #if GRADCOMP_X86
@@ -259,7 +283,7 @@ private:
     bits_t<T> low_ = 0, high_ = 0;
     std::uint32_t segment_ = 0;
     isa level_ = isa::scalar;
-    bool overflow_ = false, new_run_ = false, past_caches_ = false, bytes_ = compresses_bytes();
+    bool overflow_ = false, new_run_ = false, sparse_ = false, past_caches_ = false, bytes_ = compresses_bytes();
 };
 
 } // namespace gradcomp::exec

@@ -47,6 +47,26 @@ public:
                 clip(begin, end, b * choice_.block, (b + 1) * choice_.block, std::size_t{slot} * choice_.block, piece);
     }
 
+    /// Elements of the selection that share a fate: they stay, or stand at message[at], message[at + 1], ...
+    struct range {
+        std::size_t from = 0, to = 0, at = nowhere;
+    };
+    static constexpr std::size_t nowhere = ~std::size_t{0};
+    /// The range that element `begin` lies in. @pre begin < size
+    range range_at(std::size_t begin) const
+    {
+        if (choice_.block != 0) {
+            const std::size_t b = begin / choice_.block;
+            const std::uint32_t slot = slot_of_[b];
+            return {b * choice_.block, (b + 1) * choice_.block, slot == not_sent ? nowhere : std::size_t{slot} * choice_.block};
+        }
+        const std::size_t stop = start_ + choice_.kept, wrapped = stop > choice_.size ? stop - choice_.size : 0;
+        if (begin < wrapped) return {0, wrapped, choice_.size - start_};
+        if (begin < start_) return {wrapped, start_, nowhere};
+        if (begin < stop) return {start_, stop - wrapped, 0};
+        return {stop, choice_.size, nowhere};
+    }
+
     /// The element of the selection at which slot `slot` of the message starts. @pre blocks, not one run
     std::size_t first_of(std::uint32_t slot) const { return std::size_t{order_(slot)} * choice_.block; }
 
@@ -69,8 +89,17 @@ template <class T> struct send_blocks : stateless_chooser<send_blocks<T>> {
     const chosen_blocks* blocks = nullptr;
     std::size_t first = 0; ///< the sweep's element 0 in the selection
     T* payload = nullptr;
+    chosen_blocks::range range = {}; ///< where the sweep stands
 
     send_blocks part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    GRADCOMP_INLINE foresight foresee(std::size_t base, std::size_t count)
+    {
+        const std::size_t begin = first + base;
+        if (begin >= range.to) range = blocks->range_at(begin);
+        if (begin + count > range.to) return {};
+        if (range.at == chosen_blocks::nowhere) return {.how = foresight::nothing};
+        return {.how = foresight::everything, .payload = payload + range.at + (begin - range.from)};
+    }
     template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
     {
         const std::size_t begin = first + base;

@@ -95,6 +95,7 @@ template <> struct lanes512<float> {
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi32(m, v); }
     using places = __m512i;
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+    GRADCOMP_LANE places counting() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm512_add_epi32(a, _mm512_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm512_maskz_compress_epi32(m, v); }
     GRADCOMP_LANE void store16(std::uint16_t* to, places v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(0xffff, v)); }
@@ -112,6 +113,7 @@ template <> struct lanes512<double> {
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi64(m, v); }
     using places = __m256i;
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+    GRADCOMP_LANE places counting() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm256_add_epi32(a, _mm256_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm256_maskz_compress_epi32(m, v); }
     GRADCOMP_LANE void store16(std::uint16_t* to, places v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtepi32_epi16(v)); }
@@ -129,6 +131,27 @@ template <class T> GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uin
     return bits;
 }
 GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint64_t first64(std::size_t count) { return count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1; }
+
+/// Appends the elements of a chunk that reach `lows`, and their places, the chunk's own being `first`; returns how many. For rare hits.
+template <class T>
+GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint32_t list_avx512(const T* p, __m512i lows, std::uint32_t first, T* value, std::uint16_t* place)
+{
+    using lanes = lanes512<T>;
+    constexpr std::size_t vectors = chunk_size<T> / lanes::width;
+    typename lanes::mask hit[vectors];
+    unsigned any = 0;
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < vectors; ++v) any |= hit[v] = lanes::at_least(lanes::key(lanes::load(p + v * lanes::width)), lows);
+    if (any == 0) return 0;
+    std::uint32_t found = 0;
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < vectors; ++v) {
+        _mm512_storeu_si512(value + found, lanes::keep(hit[v], lanes::load(p + v * lanes::width)));
+        lanes::store16(place + found, lanes::keep_places(hit[v], lanes::plus(lanes::counting(), first + static_cast<std::uint32_t>(v * lanes::width))));
+        found += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(hit[v])));
+    }
+    return found;
+}
 
 template <class T> GRADCOMP_TARGET_AVX512 std::uint32_t find_avx512(const T* p, std::size_t count, bits_t<T> low, std::uint8_t* position)
 {

@@ -222,7 +222,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     bracket<T> limits{bracket<T>::never, bracket<T>::never, bracket<T>::never};
     if (k > 0) limits = workspace.override_bracket ? *workspace.override_bracket
                                                    : sample_bracket<T>(team, segments, rule_of, n, k, sample, options.bad_elements, workspace.sample);
-    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, k, has_memory);
+    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, n, k, has_memory);
     report.tally = detail::list_candidates<T>(team, members, segments, n, rule_of, workspace.lists, options);
     if (k == 0) return report;
     for (std::size_t t = 0; t < members; ++t) {
@@ -235,7 +235,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
         if constexpr (has_memory) team.run(members, [&](std::size_t t) { detail::put_back(workspace.lists[t], rule_of); });
         threshold = k == n ? 0 : detail::exact_threshold<T>(team, members, segments, n, again_of, k, workspace, options.bad_elements);
         for (std::size_t t = 0; t < members; ++t)
-            workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<bits_t<T>>(threshold + 1)}, k, false);
+            workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<bits_t<T>>(threshold + 1)}, n, k, false);
         detail::list_candidates<T>(team, members, segments, n, again_of, workspace.lists, {.bad_elements = options.bad_elements});
     } else if (k < n) {
         threshold = detail::listed_threshold<T>(team, members, k, workspace);

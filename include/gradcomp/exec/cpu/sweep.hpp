@@ -23,7 +23,9 @@ struct sweep_options {
 /// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
 /// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
 /// when it answers taken::some. It may have share(), a function object c = f(p), and fills no c then; and skips(m): whether a tile whose
-/// largest magnitude is m is taken::none without a look.
+/// largest magnitude is m is taken::none without a look. Two more ways keep p in registers:
+/// - foresee(n, n): what it knows of a tile before p is there;
+/// - with AVX-512, open(n, n), then list_avx512(n, p) for each chunk, in order, then close(): open() says whether it wants the tile so.
 template <class C, class T>
 concept chooser = requires(C choose, C part, std::size_t n, const T* p, T* c) {
     { choose.part(n, n, n) } -> std::same_as<C>;
@@ -36,8 +38,28 @@ template <class Derived> struct stateless_chooser {
     void finish(std::size_t, const Derived&) const {}
 };
 
+/// What a chooser knows of a tile before it sees p. Everything of it, that is element i, goes to payload[i].
+struct foresight {
+    enum { unknown, nothing, everything } how = unknown;
+    void* payload = nullptr;
+};
+
 namespace detail {
 
+/// What a chunked tile sends: nothing.
+struct chunk_stays {
+    template <class T> GRADCOMP_INLINE void take(std::size_t, const T*) const {}
+    template <class T> GRADCOMP_INLINE T operator()(T) const { return T(0); }
+};
+/// All of it.
+template <class T> struct chunk_goes {
+    T* payload;
+    GRADCOMP_INLINE void take(std::size_t at, const T* p) const
+    {
+        for (std::size_t i = 0; i < chunk_size<T>; ++i) payload[at + i] = p[i];
+    }
+    GRADCOMP_INLINE T operator()(T p) const { return p; }
+};
 /// The first element of member t of a team that shares n elements; multiples of 16 tiles, so that sampled tiles stay the same.
 inline std::size_t share_begin(std::size_t n, std::size_t t, std::size_t members)
 {
@@ -46,6 +68,9 @@ inline std::size_t share_begin(std::size_t n, std::size_t t, std::size_t members
     const std::size_t grains = n / grain;
     return (grains / members * t + grains % members * t / members) * grain;
 }
+
+/// Whether guards look at the tile that starts at `base`: at every sixteenth.
+GRADCOMP_INLINE bool is_sampled(std::size_t base) { return base / tile_size % 16 == 0; }
 
 /// What guards look at: squares of what stays and of what was new, in lanes so that it vectorises.
 template <class Rule, class Share>
@@ -71,7 +96,7 @@ template <isa Level, class Rule, class Share>
 GRADCOMP_INLINE void leave_behind(const Rule& rule, std::size_t base, const typename Rule::value_type* p, std::size_t count, bool streamed, Share share, sweep_tally& tally)
 {
     if constexpr (requires { rule.owed_at(base); })
-        if (base / tile_size % 16 == 0) sample_tile(rule, p, count, share, tally);
+        if (is_sampled(base)) sample_tile(rule, p, count, share, tally);
     leave_tile<Level>(rule, p, count, streamed, share);
 }
 
@@ -117,10 +142,98 @@ template <class Rule, class Choose>
             if (!is_finite(rule.out[j][i])) rule.out[j][i] = T(0);
 }
 
+/// Forms p of a chunk. @return whether all of it may be stored
+template <class Rule> GRADCOMP_INLINE bool form_chunk(const Rule& rule, std::size_t at, typename Rule::value_type* p, const sweep_options& options)
+{
+    using T = typename Rule::value_type;
+    bits_t<T> largest = 0;
+    GRADCOMP_INDEPENDENT
+    for (std::size_t i = 0; i < chunk_size<T>; ++i) {
+        p[i] = value_at(rule, at + i);
+        largest = std::max(largest, magnitude(p[i]));
+    }
+    return largest < key_of<T>::infinity || options.bad_elements == non_finite::propagate;
+}
+template <class Rule, class Share>
+GRADCOMP_INLINE void leave_chunk(const Rule& rule, std::size_t at, const typename Rule::value_type* p, Share share, fresh_outputs_of<Rule>& fresh)
+{
+    using T = typename Rule::value_type;
+    GRADCOMP_INDEPENDENT
+    for (std::size_t i = 0; i < chunk_size<T>; ++i)
+        leave_at(rule, at + i, p[i], [&](std::size_t, T x) __attribute__((always_inline)) { return share(x); }, fresh.keep(rule),
+            std::make_index_sequence<static_cast<std::size_t>(Rule::inputs)>{});
+}
+/// The rest of a tile in which element `at` and its neighbours are not all finite.
+template <class Rule, class Choose>
+[[gnu::noinline, gnu::cold]] void mend_rest(const Rule& rule, std::size_t base, std::size_t at, Choose& choose, fresh_outputs_of<Rule>& fresh, sweep_tally& tally)
+{
+    fresh.template store<isa::scalar>(rule, at, false);
+    Rule rest = rule;
+    rest.advance(at);
+    mend_tile(rest, base + at, tile_size - at, choose, tally);
+}
+
+/// A full tile of a known fate, chunk by chunk: p never leaves the registers, and loads and stores of neighbouring chunks overlap.
+template <isa Level, class Rule, class Choose, class Chunk>
+GRADCOMP_INLINE void sweep_chunks(const Rule& rule, std::size_t base, Choose& choose, Chunk chunk, const sweep_options& options, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    fresh_outputs_of<Rule> fresh;
+    for (std::size_t at = 0; at < tile_size; at += chunk_size<T>) {
+        T p[chunk_size<T>];
+        if (!form_chunk(rule, at, p, options)) [[unlikely]] return mend_rest(rule, base, at, choose, fresh, tally);
+        chunk.take(at, p);
+        leave_chunk(rule, at, p, chunk, fresh);
+    }
+    fresh.template store<Level>(rule, tile_size, options.streamed);
+}
+
+#if GRADCOMP_X86
+/// The same where the chooser looks at p. Not a copy that at_level() makes: what lists a chunk is made of intrinsics.
+template <class Rule, class Choose>
+GRADCOMP_TARGET_AVX512 [[gnu::noinline]] void list_chunks_avx512(const Rule& rule, std::size_t base, Choose& choose, const sweep_options& options, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    fresh_outputs_of<Rule> fresh;
+    const auto share = choose.share();
+    for (std::size_t at = 0; at < tile_size; at += chunk_size<T>) {
+        T p[chunk_size<T>];
+        if (!form_chunk(rule, at, p, options)) [[unlikely]] return mend_rest(rule, base, at, choose, fresh, tally);
+        choose.list_avx512(base + at, p);
+        leave_chunk(rule, at, p, share, fresh);
+    }
+    fresh.template store<isa::avx512>(rule, tile_size, options.streamed);
+}
+#endif
+
+/// Whether a chooser let the tile be swept in chunks; then it is done.
+template <isa Level, class Rule, class Choose>
+GRADCOMP_INLINE bool swept_in_chunks(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, const sweep_options& options, sweep_tally& tally)
+{
+    using T = typename Rule::value_type;
+    if (count != tile_size || is_sampled(base)) return false;
+    if constexpr (requires { choose.foresee(base, count); }) {
+        const foresight known = choose.foresee(base, count);
+        if (known.how == foresight::nothing) sweep_chunks<Level>(rule, base, choose, chunk_stays{}, options, tally);
+        else if (known.how == foresight::everything) sweep_chunks<Level>(rule, base, choose, chunk_goes<T>{static_cast<T*>(known.payload)}, options, tally);
+        return known.how != foresight::unknown;
+    }
+#if GRADCOMP_X86
+    if constexpr (Level == isa::avx512 && requires { choose.open(base, count); }) {
+        if (!choose.open(base, count)) return false;
+        list_chunks_avx512(rule, base, choose, options, tally);
+        choose.close();
+        return true;
+    }
+#endif
+    return false;
+}
+
 template <isa Level, class Rule, class Choose>
 GRADCOMP_INLINE void sweep_tile(const Rule& rule, std::size_t base, std::size_t count, Choose& choose, const sweep_options& options, sweep_tally& tally)
 {
     using T = typename Rule::value_type;
+    if (swept_in_chunks<Level>(rule, base, count, choose, options, tally)) return;
     tile_buffers<T> tile;
     bits_t<T> largest = 0;
     GRADCOMP_INDEPENDENT
@@ -191,6 +304,7 @@ sweep_tally sweep(const cpu_team& team, const Rule& rule, std::size_t n, const C
 /// Sends nothing: everything stays behind.
 struct send_none : stateless_chooser<send_none> {
     send_none part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    GRADCOMP_INLINE foresight foresee(std::size_t, std::size_t) const { return {.how = foresight::nothing}; }
     template <isa, class T> GRADCOMP_INLINE taken choose(std::size_t, std::size_t, const T*, T*) const { return taken::none; }
 };
 
@@ -198,6 +312,7 @@ struct send_none : stateless_chooser<send_none> {
 template <class T> struct send_all : stateless_chooser<send_all<T>> {
     T* payload = nullptr;
     send_all part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    GRADCOMP_INLINE foresight foresee(std::size_t base, std::size_t) const { return {.how = foresight::everything, .payload = payload + base}; }
     template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
     {
         for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = p[i];

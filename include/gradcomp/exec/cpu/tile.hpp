@@ -25,6 +25,9 @@ enum class non_finite {
 /// Elements of a tile: p, c and the outputs of a rule stay in the first cache level.
 inline constexpr std::size_t tile_size = 256;
 
+/// Elements that fit the registers together with what it takes to work on them: 4 of the widest.
+template <class T> inline constexpr std::size_t chunk_size = 256 / sizeof(T);
+
 /// What a sweep saw beside its result.
 struct sweep_tally {
     std::uint64_t bad = 0;              ///< elements whose p was not finite
@@ -124,26 +127,39 @@ inline void stream_copy([[maybe_unused]] isa level, void* to, const void* from, 
 /// Whether output j of a rule is never read in its sweep; a large one is then stored past the caches.
 template <class Rule> constexpr bool is_fresh(int j) { return (Rule::fresh >> j & 1u) != 0; }
 
-/// Writes the outputs of `count` elements; fresh ones by way of the first cache level, so that they can leave it in whole lines.
+/// The outputs of a tile. Fresh ones wait in the first cache level, so that they can leave it in whole lines.
+template <class Rule> struct fresh_outputs_of {
+    using T = typename Rule::value_type;
+    alignas(64) T value[Rule::outputs > 0 ? Rule::outputs : 1][tile_size]; // full size also where unused: from a smaller one g++ infers a short loop
+
+    GRADCOMP_INLINE auto keep(const Rule& rule)
+    {
+        return [this, &rule](std::size_t at, const T* y) __attribute__((always_inline)) {
+            for (int j = 0; j < Rule::outputs; ++j)
+                if (is_fresh<Rule>(j)) value[j][at] = y[j];
+                else rule.out[j][at] = y[j];
+        };
+    }
+    template <isa Level> GRADCOMP_INLINE void store(const Rule& rule, std::size_t count, bool streamed) const
+    {
+        for (int j = 0; j < Rule::outputs; ++j)
+            if (is_fresh<Rule>(j)) {
+                if (streamed) stream_copy(Level, rule.out[j], value[j], count * sizeof(T));
+                else std::memcpy(rule.out[j], value[j], count * sizeof(T));
+            }
+    }
+};
+
+/// Writes the outputs of `count` elements.
 template <isa Level, class Rule, class Share>
 GRADCOMP_INLINE void leave_tile(const Rule& rule, const typename Rule::value_type* p, std::size_t count, bool streamed, Share share)
 {
-    using T = typename Rule::value_type;
-    constexpr auto inputs = std::make_index_sequence<static_cast<std::size_t>(Rule::inputs)>{};
     if constexpr (Rule::outputs > 0) {
-        alignas(64) T fresh[Rule::outputs][tile_size]; // full size also where unused: from a smaller one g++ infers a short loop
+        fresh_outputs_of<Rule> fresh;
         GRADCOMP_INDEPENDENT
         for (std::size_t i = 0; i < count; ++i)
-            leave_at(rule, i, p[i], share, [&](std::size_t at, const T* y) __attribute__((always_inline)) {
-                for (int j = 0; j < Rule::outputs; ++j)
-                    if (is_fresh<Rule>(j)) fresh[j][at] = y[j];
-                    else rule.out[j][at] = y[j];
-            }, inputs);
-        for (int j = 0; j < Rule::outputs; ++j)
-            if (is_fresh<Rule>(j)) {
-                if (streamed) stream_copy(Level, rule.out[j], fresh[j], count * sizeof(T));
-                else std::memcpy(rule.out[j], fresh[j], count * sizeof(T));
-            }
+            leave_at(rule, i, p[i], share, fresh.keep(rule), std::make_index_sequence<static_cast<std::size_t>(Rule::inputs)>{});
+        fresh.template store<Level>(rule, count, streamed);
     }
 }
 
