@@ -2,7 +2,7 @@
 #pragma once
 
 #include <gradcomp/core/concepts.hpp>
-#include <gradcomp/exec/cpu/team.hpp>
+#include <gradcomp/exec/cpu/engines.hpp>
 #include <gradcomp/memory/none.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>

@@ -65,7 +65,7 @@ public:
 
     std::size_t bytes() const { return coder_.bytes(); }
     std::size_t elements() const { return coder_.elements(); }
-    void check(const std::vector<std::byte>& message) const { coder_.check(message.data()); }
+    void check(const std::vector<std::byte>& message) const { coder_.check(team_, message.data()); }
 
     /// Sweeps p = owed + scale * gradient; `fill` is what the message held before, so that bytes that are not written show.
     encoded<T> encode(std::span<const T> gradient, std::span<const T> owed, std::uint32_t step, unsigned char fill = 0xa5,

@@ -4,7 +4,7 @@
 #include <gradcomp/compress/identity.hpp>
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/concepts.hpp>
-#include <gradcomp/exec/cpu/sweep.hpp>
+#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <algorithm>
@@ -105,8 +105,8 @@ template <class... Cases> struct by_tensor {
 
     template <class T, class Executor> class coder {
     public:
-        coder(const by_tensor& options, const Executor& team, const coder_start& start)
-            : parts_(make(options, team, start, options.assign(*start.list, *start.tensors), std::index_sequence_for<Cases...>{}))
+        coder(const by_tensor& options, const Executor& executor, const coder_start& start)
+            : parts_(make(options, executor, start, options.assign(*start.list, *start.tensors), std::index_sequence_for<Cases...>{}))
         {
             std::size_t n = 0;
             const auto place = [&](const auto& part) {
@@ -122,28 +122,28 @@ template <class... Cases> struct by_tensor {
         {
             return std::apply([](const auto&... part) { return (part.fallbacks() + ...); }, parts_);
         }
-        template <class RuleOf>
-        exec::sweep_tally encode(const Executor& team, RuleOf rule_of, const step_state<T>& state, std::byte* message, const exec::sweep_options& options)
+        template <class Rules>
+        auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            exec::sweep_tally tally;
+            typename Executor::tally tally;
             std::size_t n = 0;
             const auto one = [&](auto& part) {
                 std::byte* const at = message + offset_[n++];
-                tally += part.encode(team, rule_of, state, at, options);
-                std::fill(at + part.bytes(), at + padded(part.bytes()), std::byte{0});
+                tally += part.encode(executor, rules, now, at, options);
+                clear(executor, at + part.bytes(), padded(part.bytes()) - part.bytes());
             };
             std::apply([&](auto&... part) { (one(part), ...); }, parts_);
             return tally;
         }
-        void check(const std::byte* message) const
+        void check(const Executor& executor, const std::byte* message) const
         {
             std::size_t n = 0;
-            std::apply([&](const auto&... part) { (part.check(message + offset_[n++]), ...); }, parts_);
+            std::apply([&](const auto&... part) { (part.check(executor, message + offset_[n++]), ...); }, parts_);
         }
-        template <class Target> void decode(const Executor& team, const std::byte* message, const Target& target) const
+        template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
             std::size_t n = 0;
-            std::apply([&](const auto&... part) { (part.decode(team, message + offset_[n++], target), ...); }, parts_);
+            std::apply([&](const auto&... part) { (part.decode(executor, message + offset_[n++], target), ...); }, parts_);
         }
 
     private:
@@ -154,12 +154,12 @@ template <class... Cases> struct by_tensor {
         using parts = std::tuple<coder_of<compressor_of<Cases>>...>;
 
         template <std::size_t... N>
-        static parts make(const by_tensor& options, const Executor& team, const coder_start& start, const groups& tensors, std::index_sequence<N...>)
+        static parts make(const by_tensor& options, const Executor& executor, const coder_start& start, const groups& tensors, std::index_sequence<N...>)
         {
             const auto one = [&](const auto& which, const std::vector<std::size_t>& mine) {
                 coder_start with = start;
                 with.tensors = &mine;
-                return which.use.template start<T>(team, with);
+                return which.use.template start<T>(executor, with);
             };
             return parts{one(std::get<N>(options.cases), tensors[N])...};
         }
@@ -168,7 +168,7 @@ template <class... Cases> struct by_tensor {
         std::array<std::size_t, sizeof...(Cases)> offset_{};
         std::size_t elements_ = 0, bytes_ = 0;
     };
-    template <class T, class Executor> auto start(const Executor& team, const coder_start& with) const { return coder<T, Executor>(*this, team, with); }
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const { return coder<T, Executor>(*this, executor, with); }
 
 private:
     template <class C> static theory::membership classes_of(const C& one, const tensor_list& list, const std::vector<std::size_t>& tensors)

@@ -23,11 +23,9 @@ struct delta_scaling {
     }
     theory::membership classes(std::size_t) const { return theory::delta_scaling(delta); }
 
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        exec::send_scaled<T> send;
-        send.factor = static_cast<T>(delta);
-        return dense_coder<T, Executor, exec::send_scaled<T>>(with, send);
+        return dense_coder<T, Executor, exec::scaled_share<T>>(executor, with, {static_cast<T>(delta)});
     }
 };
 static_assert(compressor<delta_scaling>);

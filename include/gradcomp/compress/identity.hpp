@@ -15,9 +15,9 @@ struct identity {
     void check() const {}
     theory::membership classes(std::size_t) const { return theory::identity(); }
 
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return dense_coder<T, Executor, exec::send_all<T>>(with, {});
+        return dense_coder<T, Executor, exec::whole_share>(executor, with, {});
     }
 };
 static_assert(compressor<identity>);

@@ -4,8 +4,7 @@
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/kept.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
-#include <gradcomp/exec/cpu/send_marked.hpp>
+#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <optional>
@@ -47,79 +46,57 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
 
     template <class T, class Executor> class coder {
     public:
-        coder(const rand_k& options, const coder_start& start)
-            : layout_(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); })),
-              seed_(start.seed), owner_(shared_support ? 0 : start.rank + 1)
+        coder(const rand_k& options, const Executor& executor, const coder_start& start)
+            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }), *start.list)),
+              key_{start.seed, shared_support ? 0 : start.rank + 1}, engine_(executor, layout_)
         {
-            for (const selection& s : layout_.selections) {
-                if (s.size > std::size_t{1} << 31)
-                    throw error(error_code::size_overflow, "size", std::to_string(s.size), "rand_k chooses among at most 2^31 elements",
-                        {.tensor = start.list->name(layout_.segments[s.begin].tensor)});
-                subsets_.emplace_back(s.size, s.kept);
-            }
-            if (!shared_support && layout_.size > 0xffffffffu)
-                throw error(error_code::size_overflow, "size", std::to_string(layout_.size), "rand_k numbers the elements of its tensors with 32 bits");
         }
         std::size_t elements() const { return additive ? layout_.kept : 0; }
         std::size_t bytes() const { return values_bytes() + (shared_support ? 0 : layout_.kept * sizeof(std::uint32_t)); }
         std::size_t fallbacks() const { return 0; }
 
-        template <class RuleOf>
-        exec::sweep_tally encode(const Executor& team, RuleOf rule_of, const step_state<T>& state, std::byte* message, const exec::sweep_options& options)
+        template <class Rules>
+        auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            exec::sweep_tally tally;
-            for (std::size_t n = 0; n < layout_.selections.size(); ++n) {
-                const selection& s = layout_.selections[n];
-                subsets_[n].draw({seed_, state.step, s.key, purpose::rand_k, owner_});
-                for (std::size_t at = s.begin; at < s.end; ++at) {
-                    exec::send_marked<T> send;
-                    send.subset = &subsets_[n];
-                    send.first = layout_.segments[at].first;
-                    if (unbiased && s.kept > 0) send.factor = static_cast<T>(static_cast<double>(s.size) / static_cast<double>(s.kept));
-                    send.payload = reinterpret_cast<T*>(message) + s.payload;
-                    if (!shared_support) send.index = reinterpret_cast<std::uint32_t*>(message + values_bytes()) + s.payload;
-                    send.index_offset = static_cast<std::uint32_t>(s.position);
-                    tally += sweep(team, rule_of(layout_.segments[at]), layout_.segments[at].size, send, options);
-                }
-            }
-            return tally;
+            const auto factor_of = [](const selection& s) {
+                return unbiased && s.kept > 0 ? static_cast<T>(static_cast<double>(s.size) / static_cast<double>(s.kept)) : T(1);
+            };
+            std::uint32_t* const index = shared_support ? nullptr : reinterpret_cast<std::uint32_t*>(message + values_bytes());
+            return engine_.encode(executor, layout_, rules, now, key_, factor_of, reinterpret_cast<T*>(message), index, options);
         }
 
         /// @throws error bad_message for indices that are out of range or not ascending.
-        void check(const std::byte* message) const
+        void check(const Executor& executor, const std::byte* message) const
         {
-            if constexpr (!shared_support) check_indices(layout_, reinterpret_cast<const std::uint32_t*>(message + values_bytes()));
+            if constexpr (!shared_support) engine_.check(executor, layout_, indices(message));
         }
 
         /// With a shared seed the coordinates are those that encode() drew last.
-        template <class Target> void decode(const Executor& team, const std::byte* message, const Target& target) const
+        template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
-            for (std::size_t n = 0; n < layout_.selections.size(); ++n) {
-                const selection& s = layout_.selections[n];
-                const T* const value = reinterpret_cast<const T*>(message) + s.payload;
-                if constexpr (shared_support) {
-                    std::size_t next = 0;
-                    for (std::size_t at = s.begin; at < s.end; ++at) {
-                        const segment& piece = layout_.segments[at];
-                        subsets_[n].for_each(piece.first, piece.first + piece.size,
-                            [&](std::size_t i) { target(piece.offset + (i - piece.first), value[next++]); });
-                    }
-                } else {
-                    const std::uint32_t* const index = reinterpret_cast<const std::uint32_t*>(message + values_bytes()) + s.payload;
-                    scatter(team, target, index, value, s.kept, place_of(layout_, s));
-                }
-            }
+            if constexpr (shared_support) engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
+            else engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), indices(message));
         }
 
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
+        const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
+        static layout checked(layout all, const tensor_list& list)
+        {
+            for (const selection& s : all.selections)
+                if (s.size > std::size_t{1} << 31)
+                    throw error(error_code::size_overflow, "size", std::to_string(s.size), "rand_k chooses among at most 2^31 elements",
+                        {.tensor = list.name(all.segments[s.begin].tensor)});
+            if (!shared_support && all.size > 0xffffffffu)
+                throw error(error_code::size_overflow, "size", std::to_string(all.size), "rand_k numbers the elements of its tensors with 32 bits");
+            return all;
+        }
 
         layout layout_;
-        std::uint64_t seed_;
-        std::uint32_t owner_;
-        std::vector<exec::marked_subset> subsets_;
+        exec::choice_key key_;
+        exec::subset_engine<Executor, T> engine_;
     };
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const { return coder<T, Executor>(*this, with); }
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const { return coder<T, Executor>(*this, executor, with); }
 };
 static_assert(compressor<rand_k<>> && compressor<rand_k<indices::own, scaling::none>>);
 

@@ -4,8 +4,7 @@
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/kept.hpp>
-#include <gradcomp/exec/cpu/gather_blocks.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
+#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <optional>
@@ -44,75 +43,43 @@ struct random_block {
 
     template <class T, class Executor> class coder {
     public:
-        coder(const random_block& options, const coder_start& start)
-            : layout_(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return options.choice(d).kept; })), seed_(start.seed)
+        coder(const random_block& options, const Executor& executor, const coder_start& start)
+            : layout_(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return options.choice(d).kept; })), key_{.seed = start.seed},
+              engine_(executor, layout_, [&](const selection& s) { return checked(options.choice(s.size), start.list->name(layout_.segments[s.begin].tensor)); })
         {
-            for (const selection& s : layout_.selections) {
-                const block_choice choice = options.choice(s.size);
-                if (choice.block != 0 && choice.blocks() > std::uint64_t{1} << 31)
-                    throw error(error_code::size_overflow, "block", std::to_string(choice.block), "makes more than 2^31 blocks",
-                        {.tensor = start.list->name(layout_.segments[s.begin].tensor)});
-                blocks_.emplace_back(choice);
-            }
         }
         std::size_t elements() const { return layout_.kept; }
         std::size_t bytes() const { return layout_.kept * sizeof(T); }
         std::size_t fallbacks() const { return 0; }
 
-        template <class RuleOf>
-        exec::sweep_tally encode(const Executor& team, RuleOf rule_of, const step_state<T>& state, std::byte* message, const exec::sweep_options& options)
+        template <class Rules>
+        auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            exec::sweep_tally tally;
-            for (std::size_t n = 0; n < layout_.selections.size(); ++n) {
-                const selection& s = layout_.selections[n];
-                T* const payload = reinterpret_cast<T*>(message) + s.payload;
-                blocks_[n].draw({seed_, state.step, s.key, purpose::random_block, 0});
-                clear_padding(blocks_[n], payload);
-                for (std::size_t at = s.begin; at < s.end; ++at) {
-                    exec::send_blocks<T> send;
-                    send.blocks = &blocks_[n];
-                    send.first = layout_.segments[at].first;
-                    send.payload = payload;
-                    tally += sweep(team, rule_of(layout_.segments[at]), layout_.segments[at].size, send, options);
-                }
-            }
-            return tally;
+            return engine_.encode(executor, layout_, rules, now, key_, reinterpret_cast<T*>(message), options);
         }
 
         /// Nothing to check: any bit pattern is a message.
-        void check(const std::byte*) const {}
+        void check(const Executor&, const std::byte*) const {}
 
-        /// The blocks are those that encode() drew last.
-        template <class Target> void decode(const Executor& team, const std::byte* message, const Target& target) const
+        /// The blocks are those that encode() chose last.
+        template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
-            for (std::size_t n = 0; n < layout_.selections.size(); ++n) {
-                const selection& s = layout_.selections[n];
-                const T* const payload = reinterpret_cast<const T*>(message) + s.payload;
-                for (std::size_t at = s.begin; at < s.end; ++at) {
-                    const segment& piece = layout_.segments[at];
-                    blocks_[n].pieces(piece.first, piece.first + piece.size, [&](std::size_t from, std::size_t count, std::size_t place) {
-                        apply_run(team, target, piece.offset + (from - piece.first), payload + place, count);
-                    });
-                }
-            }
+            engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
         }
 
     private:
-        /// A partial last block, when it is sent, ends in zeros.
-        static void clear_padding(const exec::chosen_blocks& blocks, T* payload)
+        static block_choice checked(const block_choice& choice, const std::string& tensor)
         {
-            const block_choice& c = blocks.choice();
-            if (c.block == 0 || c.size % c.block == 0) return;
-            blocks.pieces(c.size - c.size % c.block, c.size, [&](std::size_t, std::size_t count, std::size_t at) {
-                std::fill(payload + at + count, payload + at + c.block, T(0));
-            });
+            if (choice.block != 0 && choice.blocks() > std::uint64_t{1} << 31)
+                throw error(error_code::size_overflow, "block", std::to_string(choice.block), "makes more than 2^31 blocks", {.tensor = tensor});
+            return choice;
         }
 
         layout layout_;
-        std::uint64_t seed_;
-        std::vector<exec::chosen_blocks> blocks_;
+        exec::choice_key key_;
+        exec::block_engine<Executor, T> engine_;
     };
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const { return coder<T, Executor>(*this, with); }
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const { return coder<T, Executor>(*this, executor, with); }
 };
 static_assert(compressor<random_block>);
 

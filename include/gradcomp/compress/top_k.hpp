@@ -4,11 +4,9 @@
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/kept.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
-#include <gradcomp/exec/cpu/select.hpp>
+#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
-#include <algorithm>
 #include <optional>
 
 namespace gradcomp {
@@ -33,69 +31,44 @@ struct top_k {
 
     template <class T, class Executor> class coder {
     public:
-        coder(const top_k& options, const Executor& team, const coder_start& start)
-            : layout_(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); })),
-              seed_(start.seed), owner_(start.rank + 1), workspace_(largest(&selection::size), largest(&selection::kept), team.threads(), most_segments())
+        coder(const top_k& options, const Executor& executor, const coder_start& start)
+            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }))),
+              key_{start.seed, start.rank + 1}, engine_(executor, layout_)
         {
-            if (layout_.size > 0xffffffffu)
-                throw error(error_code::size_overflow, "size", std::to_string(layout_.size), "top_k numbers the elements of its tensors with 32 bits");
-            for (const segment& piece : layout_.segments) pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
         }
         std::size_t elements() const { return 0; }
         std::size_t bytes() const { return layout_.kept * (sizeof(T) + sizeof(std::uint32_t)); }
-        std::size_t fallbacks() const { return fallbacks_; }
+        std::size_t fallbacks() const { return engine_.fallbacks(); }
 
-        template <class RuleOf>
-        exec::sweep_tally encode(const Executor& team, RuleOf rule_of, const step_state<T>& state, std::byte* message, const exec::sweep_options& options)
+        template <class Rules>
+        auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            exec::sweep_tally tally;
-            for (const selection& s : layout_.selections) {
-                const auto rule = [&](std::size_t at) { return rule_of(layout_.segments[s.begin + at]); };
-                const auto again = [&](std::size_t at) { return rule_of(layout_.segments[s.begin + at]).again(); };
-                std::uint32_t* const index = indices(message) + s.payload;
-                const auto report = select_top_k(team, std::span<const exec::segment>(pieces_).subspan(s.begin, s.end - s.begin), rule, again, s.kept,
-                    {seed_, state.step, s.key, purpose::sample, owner_}, index, reinterpret_cast<T*>(message) + s.payload, workspace_, options);
-                if (s.position > 0)
-                    for (std::size_t j = 0; j < s.kept; ++j) index[j] += static_cast<std::uint32_t>(s.position);
-                tally += report.tally;
-                fallbacks_ += report.fallback;
-            }
-            return tally;
+            return engine_.encode(executor, layout_, rules, now, key_, reinterpret_cast<T*>(message), reinterpret_cast<std::uint32_t*>(message + values_bytes()), options);
         }
 
         /// @throws error bad_message for indices that are out of range or not ascending.
-        void check(const std::byte* message) const { check_indices(layout_, indices(const_cast<std::byte*>(message))); }
+        void check(const Executor& executor, const std::byte* message) const { engine_.check(executor, layout_, indices(message)); }
 
-        template <class Target> void decode(const Executor& team, const std::byte* message, const Target& target) const
+        template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
-            for (const selection& s : layout_.selections)
-                scatter(team, target, indices(const_cast<std::byte*>(message)) + s.payload, reinterpret_cast<const T*>(message) + s.payload, s.kept,
-                    place_of(layout_, s));
+            engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), indices(message));
         }
 
     private:
-        std::uint32_t* indices(std::byte* message) const { return reinterpret_cast<std::uint32_t*>(message + layout_.kept * sizeof(T)); }
-        std::size_t largest(std::size_t selection::* what) const
+        std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
+        const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
+        static layout checked(layout all)
         {
-            std::size_t most = 0;
-            for (const selection& s : layout_.selections) most = std::max(most, s.*what);
-            return most;
-        }
-        std::size_t most_segments() const
-        {
-            std::size_t most = 0;
-            for (const selection& s : layout_.selections) most = std::max(most, s.end - s.begin);
-            return most;
+            if (all.size > 0xffffffffu)
+                throw error(error_code::size_overflow, "size", std::to_string(all.size), "top_k numbers the elements of its tensors with 32 bits");
+            return all;
         }
 
         layout layout_;
-        std::uint64_t seed_;
-        std::uint32_t owner_;
-        exec::top_k_workspace<T> workspace_;
-        std::vector<exec::segment> pieces_;
-        std::size_t fallbacks_ = 0;
+        exec::choice_key key_;
+        exec::top_k_engine<Executor, T> engine_;
     };
-    template <class T, class Executor> auto start(const Executor& team, const coder_start& with) const { return coder<T, Executor>(*this, team, with); }
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const { return coder<T, Executor>(*this, executor, with); }
 };
 static_assert(compressor<top_k>);
 

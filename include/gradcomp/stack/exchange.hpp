@@ -145,7 +145,7 @@ private:
         exec::sweep_tally tally;
         for (std::size_t t = 0; t < tensors_.count(); ++t)
             tally += sweep(state_.team, state_.at_segment(state_.local_rule(), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t),
-                exec::send_none{}, state_.sweep_options());
+                state_.sweep_options());
         const bool bad = note(tally);
         if (State::staged && bad) return; // this local step never happened; the next exchange tells the others
         state_.commit();
@@ -167,8 +167,8 @@ private:
         const bool voted = vote_;
         const std::uint64_t counted = bad_elements_;
         const exec::sweep_tally tally = state_.with_rule([&](const auto& rule) {
-            const auto rule_of = [&](const segment& piece) { return state_.at_segment(rule, piece, arguments_.gradient(piece.tensor)); };
-            return coder_.encode(state_.team, rule_of, now, reduction_.message(), state_.sweep_options());
+            const auto rules = [&](const segment& piece) { return state_.at_segment(rule, piece, arguments_.gradient(piece.tensor)); };
+            return coder_.encode(state_.team, rules, now, reduction_.message(), state_.sweep_options());
         });
         note(tally);
         bool rejected = false;
@@ -230,7 +230,7 @@ private:
 
     void check_messages(bool rejected) const
     {
-        for (std::size_t i = 0; i < reduction_.received() && !rejected; ++i) coder_.check(reduction_.message(i));
+        for (std::size_t i = 0; i < reduction_.received() && !rejected; ++i) coder_.check(state_.team, reduction_.message(i));
     }
 
     [[noreturn]] void throw_rejection(bool mine) const

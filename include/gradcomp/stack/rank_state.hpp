@@ -2,8 +2,7 @@
 #pragma once
 
 #include <gradcomp/core/layout.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
-#include <gradcomp/exec/cpu/sweep.hpp>
+#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/stack/streams.hpp>
 
@@ -120,7 +119,7 @@ public:
             rule.out[1] = to;
             rule.scale = server_scale();
             rule.learning_rate = rate;
-            sweep(team, rule, total, exec::send_none{}, {.bad_elements = exec::non_finite::propagate});
+            sweep(team, rule, total, {.bad_elements = exec::non_finite::propagate});
             if (to == x) refresh_point();
         } else {
             const T mean = owed_scale() / static_cast<T>(ranks);

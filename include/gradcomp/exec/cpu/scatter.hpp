@@ -3,8 +3,9 @@
 
 #include <gradcomp/core/config.hpp>
 #include <gradcomp/exec/cpu/team.hpp>
+#include <gradcomp/exec/engines.hpp>
 
-#include <concepts>
+#include <cstring>
 
 #if defined(__clang__)
 #pragma clang diagnostic push
@@ -12,10 +13,6 @@
 #endif
 
 namespace gradcomp::exec {
-
-/// Takes what a message holds for element i of the model's packed streams, for example x[i] -= scale * v.
-template <class F, class T>
-concept target = requires(const F f, std::size_t i, T v) { f(i, v); };
 
 namespace detail {
 
@@ -72,6 +69,12 @@ void scatter(const cpu_team& team, Target to, const std::uint32_t* index, const 
         const std::size_t begin = count / members * t, end = t + 1 == members ? count : count / members * (t + 1);
         for (std::size_t j = begin; j < end; ++j) to(place(index[j]), value[j]);
     });
+}
+
+/// Bytes that a message does not use are zeros.
+inline void clear(const cpu_team&, std::byte* at, std::size_t bytes)
+{
+    if (bytes > 0) std::memset(at, 0, bytes);
 }
 
 } // namespace gradcomp::exec

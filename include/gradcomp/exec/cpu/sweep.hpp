@@ -14,12 +14,6 @@
 
 namespace gradcomp::exec {
 
-/// How a sweep treats bad elements and whether its fresh outputs are too large to stay in a cache.
-struct sweep_options {
-    non_finite bad_elements = non_finite::reject;
-    bool streamed = false;
-};
-
 /// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
 /// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
 /// when it answers taken::some. It may have share(), a function object c = f(p), and fills no c then; and skips(m): whether a tile whose
@@ -331,6 +325,12 @@ template <class T> struct send_scaled : stateless_chooser<send_scaled<T>> {
         return taken::some;
     }
 };
+
+/// The sweep that sends nothing.
+template <sweep_rule Rule> sweep_tally sweep(const cpu_team& team, const Rule& rule, std::size_t n, sweep_options options = {})
+{
+    return sweep(team, rule, n, send_none{}, options);
+}
 static_assert(chooser<send_none, float> && chooser<send_all<double>, double> && chooser<send_scaled<float>, float>);
 
 } // namespace gradcomp::exec

@@ -1,9 +1,11 @@
 /// @file The threads of exec::cpu: a team that sleeps between sweeps.
 #pragma once
 
+#include <gradcomp/core/rule.hpp>
 #include <gradcomp/core/view.hpp>
 #include <gradcomp/exec/cpu/buffer.hpp>
 #include <gradcomp/exec/cpu/isa.hpp>
+#include <gradcomp/exec/sweep_options.hpp>
 
 #include <condition_variable>
 #include <cstddef>
@@ -21,6 +23,8 @@ public:
     static constexpr std::size_t max_threads = 256;
     static constexpr memory_space space = memory_space::host;
     template <class T> using buffer = host_buffer<T>; ///< memory that this executor's sweeps may touch
+    template <class T> using step = step_state<T>;    ///< how a sweep learns the present step
+    using tally = sweep_tally;                        ///< what a sweep reports
 
     /// @throws error invalid_option unless 1 <= threads <= 256, or when GRADCOMP_ISA is wrong.
     explicit cpu_team(std::size_t threads = 1) : level_(choose_isa()), shared_(std::make_unique<shared_state>())

@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/rule.hpp>
 #include <gradcomp/exec/cpu/isa.hpp>
+#include <gradcomp/exec/sweep_options.hpp>
 
 #include <array>
 #include <cstring>
@@ -15,35 +16,11 @@
 
 namespace gradcomp::exec {
 
-/// What to do with elements whose p is NaN or Inf.
-enum class non_finite {
-    reject,         ///< every rank throws alike, the step has no effect on x
-    zero_and_count, ///< the gradient's bad elements count as 0
-    propagate       ///< they travel: top-k treats NaN as the largest magnitude
-};
-
 /// Elements of a tile: p, c and the outputs of a rule stay in the first cache level.
 inline constexpr std::size_t tile_size = 256;
 
 /// Elements that fit the registers together with what it takes to work on them: 4 of the widest.
 template <class T> inline constexpr std::size_t chunk_size = 256 / sizeof(T);
-
-/// What a sweep saw beside its result.
-struct sweep_tally {
-    std::uint64_t bad = 0;              ///< elements whose p was not finite
-    double error_square = 0;            ///< sum of squares of what stays behind, over the sampled tiles
-    double update_square = 0;           ///< sum of squares of what was new, over the sampled tiles
-    std::uint64_t sampled = 0;          ///< elements of those tiles
-
-    sweep_tally& operator+=(const sweep_tally& other)
-    {
-        bad += other.bad;
-        error_square += other.error_square;
-        update_square += other.update_square;
-        sampled += other.sampled;
-        return *this;
-    }
-};
 
 /// What a chooser says of a tile: nothing of it is sent, or some of it.
 enum class taken { none, some };

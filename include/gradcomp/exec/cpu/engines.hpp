@@ -1,0 +1,212 @@
+/// @file The engines of exec::cpu: what a coder asks of the executor, segment by segment.
+#pragma once
+
+#include <gradcomp/exec/cpu/gather_blocks.hpp>
+#include <gradcomp/exec/cpu/scatter.hpp>
+#include <gradcomp/exec/cpu/select.hpp>
+#include <gradcomp/exec/cpu/send_marked.hpp>
+#include <gradcomp/exec/engines.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace gradcomp::exec {
+
+/// Every element, a share of each, or nothing: one sweep a tensor, no memory.
+template <class T> class dense_engine<cpu_team, T> {
+public:
+    dense_engine(const cpu_team&, const layout&) {}
+
+    template <class Rules, class Share>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>&, Share share, T* message, const sweep_options& options) const
+    {
+        sweep_tally tally;
+        for (const selection& s : where.selections)
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                const gradcomp::segment& piece = where.segments[at];
+                tally += sweep(team, rules(piece), piece.size, chooser_of(share, message + s.payload + piece.first), options);
+            }
+        return tally;
+    }
+    template <class Target> void decode(const cpu_team& team, const layout& where, const Target& target, const T* message) const
+    {
+        for (const selection& s : where.selections)
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                const gradcomp::segment& piece = where.segments[at];
+                apply_run(team, target, piece.offset, message + s.payload + piece.first, piece.size);
+            }
+    }
+
+private:
+    static send_all<T> chooser_of(whole_share, T* message)
+    {
+        send_all<T> send;
+        send.payload = message;
+        return send;
+    }
+    static send_scaled<T> chooser_of(scaled_share<T> share, T* message)
+    {
+        send_scaled<T> send;
+        send.payload = message;
+        send.factor = share.factor;
+        return send;
+    }
+    static send_none chooser_of(empty_share, T*) { return {}; }
+};
+
+/// Random blocks: a table of 4 bytes a block for each selection.
+template <class T> class block_engine<cpu_team, T> {
+public:
+    template <class ChoiceOf> block_engine(const cpu_team&, const layout& where, const ChoiceOf& choice_of)
+    {
+        for (const selection& s : where.selections) blocks_.emplace_back(choice_of(s));
+    }
+
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            blocks_[n].draw(key.stream(now.step, s.key, purpose::random_block));
+            clear_padding(blocks_[n], message + s.payload);
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                send_blocks<T> send;
+                send.blocks = &blocks_[n];
+                send.first = where.segments[at].first;
+                send.payload = message + s.payload;
+                tally += sweep(team, rules(where.segments[at]), where.segments[at].size, send, options);
+            }
+        }
+        return tally;
+    }
+    template <class Target> void decode(const cpu_team& team, const layout& where, const Target& target, const T* message) const
+    {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                const gradcomp::segment& piece = where.segments[at];
+                blocks_[n].pieces(piece.first, piece.first + piece.size, [&](std::size_t from, std::size_t count, std::size_t place) {
+                    apply_run(team, target, piece.offset + (from - piece.first), message + s.payload + place, count);
+                });
+            }
+        }
+    }
+
+private:
+    /// A partial last block, when it is sent, ends in zeros.
+    static void clear_padding(const chosen_blocks& blocks, T* message)
+    {
+        const block_choice& c = blocks.choice();
+        if (c.block == 0 || c.size % c.block == 0) return;
+        blocks.pieces(c.size - c.size % c.block, c.size, [&](std::size_t, std::size_t count, std::size_t at) {
+            std::fill(message + at + count, message + at + c.block, T(0));
+        });
+    }
+
+    std::vector<chosen_blocks> blocks_;
+};
+
+/// Messages that name their coordinates, by indices that count within the layout.
+template <class T> struct indexed_messages {
+    /// @throws error bad_message for indices that are out of range or not ascending.
+    static void check(const cpu_team&, const layout& where, const std::uint32_t* index) { check_indices(where, index); }
+    template <class Target> static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index)
+    {
+        for (const selection& s : where.selections) exec::scatter(team, target, index + s.payload, message + s.payload, s.kept, place_of(where, s));
+    }
+};
+
+/// Random coordinates: one bit an element.
+template <class T> class subset_engine<cpu_team, T> : public indexed_messages<T> {
+public:
+    subset_engine(const cpu_team&, const layout& where)
+    {
+        for (const selection& s : where.selections) subsets_.emplace_back(s.size, s.kept);
+    }
+
+    template <class Rules, class FactorOf>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, const FactorOf& factor_of,
+        T* message, std::uint32_t* index, const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            subsets_[n].draw(key.stream(now.step, s.key, purpose::rand_k));
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                send_marked<T> send;
+                send.subset = &subsets_[n];
+                send.first = where.segments[at].first;
+                send.factor = factor_of(s);
+                send.payload = message + s.payload;
+                if (index) send.index = index + s.payload;
+                send.index_offset = static_cast<std::uint32_t>(s.position);
+                tally += sweep(team, rules(where.segments[at]), where.segments[at].size, send, options);
+            }
+        }
+        return tally;
+    }
+    template <class Target> void decode(const cpu_team&, const layout& where, const Target& target, const T* message) const
+    {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            const T* value = message + s.payload;
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                const gradcomp::segment& piece = where.segments[at];
+                subsets_[n].for_each(piece.first, piece.first + piece.size, [&](std::size_t i) { target(piece.offset + (i - piece.first), *value++); });
+            }
+        }
+    }
+
+private:
+    std::vector<marked_subset> subsets_;
+};
+
+/// The k largest of each selection.
+template <class T> class top_k_engine<cpu_team, T> : public indexed_messages<T> {
+public:
+    top_k_engine(const cpu_team& team, const layout& where)
+        : workspace_(largest(where, &selection::size), largest(where, &selection::kept), team.threads(), most_segments(where))
+    {
+        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
+    }
+
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* index,
+        const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (const selection& s : where.selections) {
+            const auto rule = [&](std::size_t at) { return rules(where.segments[s.begin + at]); };
+            const auto again = [&](std::size_t at) { return rules(where.segments[s.begin + at]).again(); };
+            const auto report = select_top_k(team, std::span<const exec::segment>(pieces_).subspan(s.begin, s.end - s.begin), rule, again, s.kept,
+                key.stream(now.step, s.key, purpose::sample), index + s.payload, message + s.payload, workspace_, options);
+            if (s.position > 0)
+                for (std::size_t j = s.payload; j < s.payload + s.kept; ++j) index[j] += static_cast<std::uint32_t>(s.position);
+            tally += report.tally;
+            fallbacks_ += report.fallback;
+        }
+        return tally;
+    }
+    std::size_t fallbacks() const { return fallbacks_; }
+
+private:
+    static std::size_t largest(const layout& where, std::size_t selection::* what)
+    {
+        std::size_t most = 0;
+        for (const selection& s : where.selections) most = std::max(most, s.*what);
+        return most;
+    }
+    static std::size_t most_segments(const layout& where)
+    {
+        std::size_t most = 0;
+        for (const selection& s : where.selections) most = std::max(most, s.end - s.begin);
+        return most;
+    }
+
+    top_k_workspace<T> workspace_;
+    std::vector<exec::segment> pieces_;
+    std::size_t fallbacks_ = 0;
+};
+
+} // namespace gradcomp::exec

@@ -1,0 +1,57 @@
+/// @file What a coder asks of an executor: one engine per way of choosing, which sweeps all selections of a layout at once.
+///
+/// A coder keeps the layout and the form of the message, and names `exec::top_k_engine<Executor, T>` and its like. Each executor specialises
+/// them: exec/cpu/engines.hpp loops over the segments, exec/cuda launches once for all of them. Common to all engines:
+///
+///     engine(executor, layout)                    takes all memory of a run
+///     encode(executor, layout, rules, now, ...)   one sweep of every element; writes the message; gives Executor::tally
+///     decode(executor, layout, target, ...)       target(element, value) for what the message holds
+///
+/// `rules` is what the executor's sweeps take: on the CPU a function that gives a segment's rule. `now` is an Executor::step<T>.
+/// The layout is the one that the engine was made with.
+#pragma once
+
+#include <gradcomp/core/blocks.hpp>
+#include <gradcomp/core/coder.hpp>
+#include <gradcomp/core/rule.hpp>
+#include <gradcomp/exec/sweep_options.hpp>
+
+#include <concepts>
+
+namespace gradcomp::exec {
+
+/// Takes what a message holds for element i of the model's packed streams, for example x[i] -= scale * v.
+template <class F, class T>
+concept target = requires(const F f, std::size_t i, T v) { f(i, v); };
+
+/// What a dense message holds of p: all of it, a fixed share of it, or nothing, and then there is no message.
+struct whole_share {};
+template <class T> struct scaled_share {
+    T factor = 1;
+};
+struct empty_share {};
+
+/// encode(..., share, T* message, options); decode(..., target, const T* message).
+template <class Executor, class T> class dense_engine;
+
+/// engine(executor, layout, choice_of), choice_of(selection) gives its block_choice.
+/// encode(..., choice_key, T* message, options); decode(..., target, const T* message) moves the blocks that encode() chose last.
+template <class Executor, class T> class block_engine;
+
+/// Sends uniformly random coordinates in index order, factor * p each; `index` is null where every rank draws the same ones.
+/// encode(..., choice_key, factor_of, T* message, std::uint32_t* index, options); factor_of(selection) gives a T.
+/// decode(..., target, const T* message) for the coordinates that encode() drew last; check() and scatter() as top_k_engine for sent ones.
+template <class Executor, class T> class subset_engine;
+
+/// encode(..., choice_key, T* message, std::uint32_t* index, options); check(executor, layout, index) for what a peer sent;
+/// scatter(executor, layout, target, const T* message, const std::uint32_t* index); fallbacks().
+template <class Executor, class T> class top_k_engine;
+
+/// What a run's random choices start from; step and selection complete it to a random_stream.
+struct choice_key {
+    std::uint64_t seed = 0;
+    std::uint32_t owner = 0; ///< 0: the same on all ranks; else rank + 1
+    GRADCOMP_HD constexpr random_stream stream(std::uint32_t step, std::uint32_t tensor, purpose use) const { return {seed, step, tensor, use, owner}; }
+};
+
+} // namespace gradcomp::exec
