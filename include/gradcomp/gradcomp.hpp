@@ -16,6 +16,8 @@
 #include <gradcomp/memory/none_accepting_bias.hpp>
 #include <gradcomp/memory/psync.hpp>
 #include <gradcomp/memory/saef.hpp>
+#include <gradcomp/optim/adam.hpp>
+#include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>

@@ -1,10 +1,14 @@
 /// @file Local and server rules element by element.
+#include <gradcomp/optim/adam.hpp>
+#include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_momentum.hpp>
 
 #include <doctest/doctest.h>
+
+#include <cmath>
 
 namespace gc = gradcomp;
 
@@ -17,7 +21,7 @@ TEST_CASE("momentum: m' = beta m + g + weight_decay z, and m' is the direction")
     CHECK(decaying.value(3, in) == 7);
     CHECK(plain.value(3, in) == 5);
     double m = 0;
-    plain.leave(5, &m);
+    plain.leave(3, in, 5, &m);
     CHECK(m == 5);
     CHECK(gc::momentum{.beta = 0.75}.amplification() == 4);
     CHECK(options.decay() == 0.25);
@@ -39,8 +43,8 @@ TEST_CASE("the plain gradient: g, or g + weight_decay z")
     CHECK(gc::plain_gradient::direction<double, true>(options).value(3, &z) == 7);
     CHECK(gc::plain_gradient::direction<double, false>(options).value(3, nullptr) == 3);
     CHECK(options.amplification() == 1);
-    CHECK(!gc::plain_gradient::keeps_state);
-    CHECK(gc::momentum::keeps_state);
+    CHECK(gc::plain_gradient::states == 0);
+    CHECK(gc::momentum::states == 1);
 }
 
 TEST_CASE("momentum after reduction: v' = beta v + u and x - eta v', or a step ahead with nesterov")
@@ -60,4 +64,44 @@ TEST_CASE("momentum after reduction: v' = beta v + u and x - eta v', or a step a
     }
     CHECK(!gc::server_momentum::touches_only_support);
     CHECK(gc::descent::touches_only_support);
+}
+
+TEST_CASE("AMSGrad: m, v, the largest v so far, and x - eta m / sqrt(h + epsilon)")
+{
+    for (const gc::epsilon_place place : {gc::epsilon_place::inside_root, gc::epsilon_place::outside_root}) {
+        gc::amsgrad::update<double> rule;
+        rule.set({.beta1 = 0.5, .beta2 = 0.75, .epsilon = 1, .place = place});
+        rule.scale = 0.5;
+        rule.learning_rate = 0.25;
+        const double in[] = {2, 4, 24, 10}; // m, v, h, x
+        const double m = rule.value(8, in); // u = 4
+        CHECK(m == 3);
+        double out[4] = {};
+        rule.leave(8, in, m, 0, out);
+        CHECK(out[0] == 3);
+        CHECK(out[1] == 7);  // 3 + 16 / 4
+        CHECK(out[2] == 24); // not below what it was
+        CHECK(out[3] == 10 - 0.25 * 3 / (place == gc::epsilon_place::inside_root ? 5 : std::sqrt(24.0) + 1));
+        const double low[] = {2, 4, 6, 10};
+        rule.leave(8, low, m, 0, out);
+        CHECK(out[2] == 7);
+    }
+    CHECK(gc::amsgrad::states == 3);
+    CHECK_THROWS_WITH_AS(gc::amsgrad{.epsilon = 0}.check(), doctest::Contains("epsilon"), gc::error);
+    CHECK_THROWS_WITH_AS(gc::amsgrad{.beta2 = 1}.check(), doctest::Contains("beta2"), gc::error);
+}
+
+TEST_CASE("Adam before compression: the direction m / sqrt(v + epsilon), and again from what it left")
+{
+    const gc::adam options{.beta1 = 0.5, .beta2 = 0.75, .epsilon = 2, .weight_decay = 0.5};
+    const gc::adam::direction<double, true> rule(options);
+    const double in[] = {2, 12, 4}; // m, v, z
+    const double d = rule.value(2, in); // 2 + 0.5 * 4 = 4: m' = 3, v' = 9 + 4 = 13
+    CHECK(d == 3 / std::sqrt(15.0));
+    double out[2] = {};
+    rule.leave(2, in, d, out);
+    CHECK(out[0] == 3);
+    CHECK(out[1] == 13);
+    CHECK(rule.settled(out) == d);
+    CHECK_THROWS_WITH_AS((gc::adam{.weight_decay = -1}.check()), doctest::Contains("weight_decay"), gc::error);
 }

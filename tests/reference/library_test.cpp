@@ -1,4 +1,5 @@
 /// @file The library against the plain transcriptions of the papers' loops: 500 steps in double, step by step.
+#include "adaptive_loop.hpp"
 #include "compressors.hpp"
 #include "def_loop.hpp"
 #include "error_feedback.hpp"
@@ -124,6 +125,7 @@ double furthest(const std::vector<vector>& a, const std::vector<vector>& b)
 struct compare_options {
     bool error = true;           ///< the memory is that of the transcription, between exchanges
     const char* evaluated = "x"; ///< what evaluate_at() gives: x, mean or own
+    bool gradient_units = false; ///< the transcription's error lacks the learning rate
 };
 
 /// Every step's x, gradient points, errors and evaluation points.
@@ -137,9 +139,10 @@ void compare(const library_trace& library, const reference::trace& plain, const 
         if (t % static_cast<std::size_t>(run.period) != 0) continue;
         if (options.error) error = std::max(error, furthest(plain.error[t], library.error[t]));
         if (library.evaluated[t][0].empty()) continue;
-        const vector mean = reference::sum(plain.x[t], -1, reference::mean(plain.error[t]));
+        const double owed = options.gradient_units && t > 0 ? run.learning_rate(static_cast<int>(t) - 1) : 1;
+        const vector mean = reference::sum(plain.x[t], -owed, reference::mean(plain.error[t]));
         for (std::size_t k = 0; k < plain.error[t].size(); ++k) {
-            const vector mine = reference::sum(plain.x[t], -1, plain.error[t][k]);
+            const vector mine = reference::sum(plain.x[t], -owed, plain.error[t][k]);
             const vector& wanted = options.evaluated == std::string("x") ? plain.x[t] : options.evaluated == std::string("mean") ? mean : mine;
             evaluated = std::max(evaluated, reference::distance(wanted, library.evaluated[t][k]));
             own = std::max(own, reference::distance(mine, library.own[t][k]));
@@ -409,4 +412,43 @@ TEST_CASE("momentum after reduction follows the plain loop")
         compare(library(gc::ef{}, [](auto communicator) { return gc::all_gather{communicator}; }), plain, run, {});
         compare(library(gc::ef<gc::staged>{}, [](auto communicator) { return gc::gather_to_root{communicator, 1}; }), plain, run, {});
     }
+}
+
+TEST_CASE("AMSGrad on the server follows SPARS-AMS's loop, and every way of gathering gives the same bits")
+{
+    for (const bool inside : {true, false}) {
+        CAPTURE(inside);
+        const reference::settings run = settings_of(3, 1);
+        const reference::quadratics problem = problem_of(86);
+        const reference::moments moments{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3, .inside = inside};
+        const reference::trace plain = reference::comp_ams_loop(problem.start(), moments, run, problem, plain_top_k(4));
+        const auto library = [&](auto memory, auto reducer_of) {
+            return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+                return gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = reducer_of(communicator),
+                    .server = gc::amsgrad{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3,
+                        .place = inside ? gc::epsilon_place::inside_root : gc::epsilon_place::outside_root}};
+            });
+        };
+        const library_trace everywhere = library(gc::ef{.units = gc::units::gradient}, [](auto communicator) { return gc::all_gather{communicator}; });
+        const library_trace rooted = library(gc::ef<gc::staged>{.units = gc::units::gradient}, [](auto communicator) { return gc::gather_to_root{communicator, 1}; });
+        compare(everywhere, plain, run, {.gradient_units = true});
+        compare(rooted, plain, run, {.gradient_units = true});
+        CHECK(everywhere.x == rooted.x);
+    }
+}
+
+TEST_CASE("Adam before compression follows QAdam's loop, also where nothing is remembered of what was not sent")
+{
+    const reference::settings run = settings_of(3, 1);
+    const reference::quadratics problem = problem_of(87);
+    const reference::moments moments{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
+    const gc::adam local{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
+    const auto library = [&](auto compressor, auto memory) {
+        return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{communicator}, .local = local};
+        });
+    };
+    compare(library(gc::top_k{.ratio = 4}, gc::ef{}), reference::q_adam_loop(problem.start(), moments, run, problem, plain_top_k(4)), run, {});
+    const auto all_of_it = [](const vector& v, int, int) { return v; };
+    compare(library(gc::identity{}, gc::none{}), reference::q_adam_loop(problem.start(), moments, run, problem, all_of_it), run, {.error = false});
 }

@@ -44,14 +44,17 @@ template <class M> concept states_points = requires(const M m) {
 /// An error memory: its options and facts.
 template <class M> concept error_memory = states_feedback<M> && states_bias_acceptance<M> && states_storage<M> && states_points<M> && checks_options<M>;
 
+/// How many streams of the model's size a rule keeps from step to step.
+template <class R> concept counts_states = requires { { R::states } -> std::convertible_to<int>; };
+
 /// A local rule: the direction D / eta from the gradient, momentum and weight decay, before compression.
-template <class L> concept local_rule = checks_options<L> && requires(const L l) {
+template <class L> concept local_rule = checks_options<L> && counts_states<L> && requires(const L l) {
     typename L::template direction<float, false>;
     { l.decay() } -> std::convertible_to<double>;
 };
 
 /// A server rule: what becomes of x when the mean of the messages is known.
-template <class S> concept server_rule = checks_options<S> && requires {
+template <class S> concept server_rule = checks_options<S> && counts_states<S> && requires {
     { S::touches_only_support } -> std::convertible_to<bool>;
 };
 

@@ -27,6 +27,25 @@ GRADCOMP_HD GRADCOMP_INLINE double multiply_add(double a, double b, double c)
 #endif
 }
 
+/// The square root, correctly rounded on every target.
+GRADCOMP_HD GRADCOMP_INLINE float square_root(float x)
+{
+#if defined(__CUDA_ARCH__)
+    return __fsqrt_rn(x);
+#else
+    return __builtin_sqrtf(x);
+#endif
+}
+/// @copydoc square_root(float)
+GRADCOMP_HD GRADCOMP_INLINE double square_root(double x)
+{
+#if defined(__CUDA_ARCH__)
+    return __dsqrt_rn(x);
+#else
+    return __builtin_sqrt(x);
+#endif
+}
+
 /// The unsigned integer as wide as T.
 template <class T> struct key_of;
 template <> struct key_of<float> {

@@ -44,6 +44,15 @@ constexpr unsigned fresh_outputs = Staged ? (1u << (Direction::outputs + HasErro
     : HasPoint && !Direction::reads_point ? 1u << (Direction::outputs + HasError)
                                           : 0u;
 
+/// p = s * direction, read again from what the direction's sweep left in its streams.
+template <class T, class Direction> struct settled_rule : rule_streams<T, T, Direction::outputs, 0> {
+    Direction direction;
+    T scale = 1;
+    explicit settled_rule(const Direction& d) : direction(d) {}
+    GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return scale * direction.settled(x); }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+};
+
 /// The sweep of one exchange: the local rule's direction, with or without a memory and a gradient point of its own.
 ///
 /// Streams in: the direction's, then e, then x. Streams out: the direction's, then e', then z'.
@@ -68,7 +77,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
 
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T c, T* y) const
     {
-        direction.leave(direction.value(g, x), y);
+        direction.leave(g, x, direction.value(g, x), y);
         if constexpr (HasError) y[error_out] = p - c;
         if constexpr (HasPoint) y[point_out] = multiply_add(-pull, p - c, x[parameters_in]);
     }
@@ -90,10 +99,15 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     /// p of the same elements after the sweep, for those that left nothing in the message.
     auto again() const
     {
-        if constexpr (HasError || Direction::outputs > 0) {
+        if constexpr (HasError) {
             read_rule<T> rule;
-            rule.gradient = this->out[HasError ? error_out : 0];
-            rule.scale = HasError ? T(1) : scale;
+            rule.gradient = this->out[error_out];
+            return rule;
+        } else if constexpr (Direction::outputs > 0) {
+            settled_rule<T, Direction> rule{direction};
+            for (int j = 0; j < Direction::outputs; ++j) rule.in[j] = this->out[j];
+            rule.gradient = this->out[0];
+            rule.scale = scale;
             return rule;
         } else {
             return *this; // a direction without state: the sweep wrote nothing, so value() still gives p
@@ -118,7 +132,7 @@ struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T, T* y) const
     {
         const T d = direction.value(g, x);
-        direction.leave(d, y);
+        direction.leave(g, x, d, y);
         y[error_out] = p;
         y[point_out] = multiply_add(-learning_rate, d, x[point_in]);
     }

@@ -17,7 +17,7 @@ struct momentum {
     double beta = 0.9;         ///< from 0 to below 1
     double weight_decay = 0.0; ///< from 0
 
-    static constexpr bool keeps_state = true;
+    static constexpr int states = 1; ///< models of memory
     double decay() const { return weight_decay; }
     double amplification() const { return 1 / (1 - beta); } ///< the step of a constant gradient, in units of eta
     /// @throws error invalid_option.
@@ -39,7 +39,9 @@ struct momentum {
             if constexpr (Decay) return multiply_add(beta, x[0], multiply_add(decay, x[point_in], g));
             else return multiply_add(beta, x[0], g);
         }
-        GRADCOMP_HD GRADCOMP_INLINE void leave(T d, T* y) const { y[0] = d; }
+        GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T d, T* y) const { y[0] = d; }
+        /// The direction, from what leave() wrote.
+        GRADCOMP_HD GRADCOMP_INLINE T settled(const T* y) const { return y[0]; }
     };
 };
 static_assert(local_rule<momentum>);

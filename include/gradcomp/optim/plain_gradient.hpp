@@ -14,7 +14,7 @@ inline namespace optim {
 struct plain_gradient {
     double weight_decay = 0.0; ///< from 0
 
-    static constexpr bool keeps_state = false;
+    static constexpr int states = 0; ///< models of memory
     double decay() const { return weight_decay; }
     double amplification() const { return 1; } ///< the step of a constant gradient, in units of eta
     /// @throws error invalid_option.
@@ -35,7 +35,7 @@ struct plain_gradient {
             if constexpr (Decay) return multiply_add(decay, x[point_in], g);
             else return g;
         }
-        GRADCOMP_HD GRADCOMP_INLINE void leave(T, T*) const {}
+        GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T*) const {}
     };
 };
 static_assert(local_rule<plain_gradient>);

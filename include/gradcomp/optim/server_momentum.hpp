@@ -16,6 +16,7 @@ struct server_momentum {
     bool nesterov = false; ///< look one step ahead
 
     static constexpr bool touches_only_support = false;
+    static constexpr int states = 1; ///< models of memory
     /// @throws error invalid_option.
     void check() const
     {

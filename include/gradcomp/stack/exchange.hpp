@@ -251,7 +251,7 @@ private:
     {
         state_.commit();
         if constexpr (Reducer::updates_at_root) {
-            state_.velocity.commit();
+            for (auto& kept : state_.server) kept.commit();
             for_each(state_.team, state_.total, copy_rule<T>{state_.x, reduction_.parameters()});
             state_.refresh_point();
         } else {

@@ -6,6 +6,7 @@
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/stack/streams.hpp>
 
+#include <array>
 #include <cstddef>
 #include <type_traits>
 
@@ -29,9 +30,10 @@ public:
     rank_state(const Stack& stack, const tensor_list& list, T* parameters)
         : options(stack), ranks(stack.reducer.size()), team(stack.executor.start()), has_point(Memory::detached || stack.period > 1),
           has_errors(Memory::feeds_back || stack.period > 1), x(parameters), total(list.total()), e(has_errors ? total : 0, staged),
-          m(Local::keeps_state ? total : 0, staged), z(has_point ? total : 0, staged), velocity(server_size(), Reducer::updates_at_root), sum(server_size()),
-          dense(needs_dense() ? total : 0)
+          z(has_point ? total : 0, staged), sum(server_size()), dense(needs_dense() ? total : 0)
     {
+        for (stream_type& m : local) m = stream_type(total, staged);
+        for (stream_type& v : server) v = stream_type(server_size(), Reducer::updates_at_root);
         if (has_point) for_each(team, total, copy_rule<T>{z.now(), x});
     }
 
@@ -41,7 +43,9 @@ public:
     const bool has_point, has_errors; ///< whether gradients have a point of their own; whether anything is remembered between steps
     T* const x;
     const std::size_t total;
-    stream_type e, m, z, velocity;
+    stream_type e, z;
+    std::array<stream_type, Local::states> local;   ///< what the local rule keeps
+    std::array<stream_type, Server::states> server; ///< what the server rule keeps; fresh until commit() where the root updates
     Buffer sum, dense; ///< the sum of messages for the server; the mean of the errors
     T rate = 0;        ///< eta of the present step
 
@@ -52,7 +56,13 @@ public:
     /// What turns the sum of messages into the server rule's u; not finite where the learning rate is too small to divide by.
     T server_scale() const { return T(1) / (direction_scale() * static_cast<T>(ranks)); }
     const T* point() const { return has_point ? z.now() : x; }
-    std::size_t bytes() const { return e.bytes() + m.bytes() + z.bytes() + velocity.bytes() + sum.size_bytes() + dense.size_bytes(); }
+    std::size_t bytes() const
+    {
+        std::size_t all = e.bytes() + z.bytes() + sum.size_bytes() + dense.size_bytes();
+        for (const stream_type& m : local) all += m.bytes();
+        for (const stream_type& v : server) all += v.bytes();
+        return all;
+    }
 
     /// Calls f with the one rule that this stack and these options need at an exchange; each is an instantiation of its own.
     template <class F> exec::sweep_tally with_rule(const F& f)
@@ -100,8 +110,8 @@ public:
     void commit()
     {
         e.commit();
-        m.commit();
         z.commit();
+        for (stream_type& m : local) m.commit();
     }
 
     /// `to` (x, or the root's copy of it) moves by the messages that a reduction received. The gradient point follows x.
@@ -113,10 +123,12 @@ public:
             typename Server::template update<T> rule;
             rule.set(options.server);
             rule.gradient = sum.data();
-            rule.in[0] = velocity.now();
-            rule.out[0] = velocity.next();
-            rule.in[1] = x; // `to` starts as a copy of x
-            rule.out[1] = to;
+            for (std::size_t j = 0; j < server.size(); ++j) {
+                rule.in[j] = server[j].now();
+                rule.out[j] = server[j].next();
+            }
+            rule.in[server.size()] = x; // `to` starts as a copy of x
+            rule.out[server.size()] = to;
             rule.scale = server_scale();
             rule.learning_rate = rate;
             sweep(team, rule, total, {.bad_elements = exec::non_finite::propagate});
@@ -166,9 +178,9 @@ private:
 
     template <class Rule> void set_local_streams(Rule& rule)
     {
-        if constexpr (Local::keeps_state) {
-            rule.in[0] = m.now();
-            rule.out[0] = m.next();
+        for (std::size_t j = 0; j < local.size(); ++j) {
+            rule.in[j] = local[j].now();
+            rule.out[j] = local[j].next();
         }
     }
 
