@@ -14,6 +14,10 @@
 
 namespace gradcomp {
 
+namespace stack {
+template <class Stack, class T> class device_exchange; // gradcomp/cuda.cuh
+}
+
 /// What is known of a run before it starts; attach() warns when the learning rate exceeds what the theorems allow.
 struct expectation {
     double learning_rate = 0; ///< the largest one that is planned; 0: not known
@@ -81,16 +85,16 @@ struct policy_stack {
     stack::exchange<policy_stack, T> attach(const tensor_list& tensors, std::span<T> parameters, const expectation& expected = {}) const
     {
         static_assert(std::same_as<T, float> || std::same_as<T, double>, "gradcomp: parameters must be float or double, and not const.");
-        try {
-            check_options();
-            const theory::membership classes = stack::classes_over(compressor, tensors);
-            stack::require_contraction<Memory>(classes);
-            if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
-                warn(warning->text().c_str());
-            return stack::exchange<policy_stack, T>(*this, tensors, parameters);
-        } catch (const error& e) {
-            throw e.at({.rank = reducer.rank()});
-        }
+        static_assert(Executor::executor::space == memory_space::host, "gradcomp: exec::cuda updates parameters in device memory: hand attach() a device_view.");
+        return attached<stack::exchange<policy_stack, T>>(tensors, parameters, expected);
+    }
+    /// The same for parameters in device memory, on exec::cuda: gradcomp/cuda.cuh gives the exchange. They are updated in place, on the stream.
+    template <class T>
+        requires(Executor::executor::space == memory_space::device)
+    stack::device_exchange<policy_stack, T> attach(const tensor_list& tensors, device_view<T> parameters, const expectation& expected = {}) const
+    {
+        static_assert(std::same_as<T, float> || std::same_as<T, double>, "gradcomp: parameters must be float or double, and not const.");
+        return attached<stack::device_exchange<policy_stack, T>>(tensors, parameters, expected);
     }
     /// The same for any contiguous container of parameters.
     template <class Range>
@@ -101,6 +105,19 @@ struct policy_stack {
     }
 
 private:
+    template <class Exchange, class Parameters> Exchange attached(const tensor_list& tensors, Parameters parameters, const expectation& expected) const
+    {
+        try {
+            check_options();
+            const theory::membership classes = stack::classes_over(compressor, tensors);
+            stack::require_contraction<Memory>(classes);
+            if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
+                warn(warning->text().c_str());
+            return Exchange(*this, tensors, parameters);
+        } catch (const error& e) {
+            throw e.at({.rank = reducer.rank()});
+        }
+    }
     void check_options() const
     {
         compressor.check();

@@ -25,11 +25,11 @@ public:
     constexpr view(Range&& range) : data_(std::span<T>(range).data()), size_(std::span<T>(range).size())
     {
     }
-    /// A view of mutable elements converts to one of const elements.
-    constexpr operator view<const T, Space>() const
-        requires(!std::is_const_v<T>)
+    /// A view of mutable elements is also one of const elements.
+    template <class U>
+        requires(!std::is_const_v<U> && std::same_as<const U, T>)
+    constexpr view(view<U, Space> mutable_view) : data_(mutable_view.data()), size_(mutable_view.size())
     {
-        return {data_, size_};
     }
 
     constexpr T* data() const { return data_; }

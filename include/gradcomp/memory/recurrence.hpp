@@ -47,8 +47,10 @@ constexpr unsigned fresh_outputs = Staged ? (1u << (Direction::outputs + HasErro
 /// p = s * direction, read again from what the direction's sweep left in its streams.
 template <class T, class Direction> struct settled_rule : rule_streams<T, T, Direction::outputs, 0> {
     Direction direction;
+    rate_scales<T> scales;
     T scale = 1;
-    explicit settled_rule(const Direction& d) : direction(d) {}
+    settled_rule(const Direction& d, const rate_scales<T>& with, T s) : direction(d), scales(with), scale(s) {}
+    GRADCOMP_HD void at_step(const step_state<T>& now) { scale = scales.direction(now.learning_rate); }
     GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return scale * direction.settled(x); }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
 };
@@ -64,9 +66,16 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
 
     Direction direction;
+    rate_scales<T> scales;
     T scale = 1, pull = 0;
 
-    explicit recurrence_rule(const Direction& d) : direction(d) {}
+    explicit recurrence_rule(const Direction& d, const rate_scales<T>& with = {}) : direction(d), scales(with) {}
+
+    GRADCOMP_HD void at_step(const step_state<T>& now)
+    {
+        scale = scales.direction(now.learning_rate);
+        pull = scales.pull(now.learning_rate);
+    }
 
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const
     {
@@ -104,10 +113,9 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
             rule.gradient = this->out[error_out];
             return rule;
         } else if constexpr (Direction::outputs > 0) {
-            settled_rule<T, Direction> rule{direction};
+            settled_rule<T, Direction> rule(direction, scales, scale);
             for (int j = 0; j < Direction::outputs; ++j) rule.in[j] = this->out[j];
             rule.gradient = this->out[0];
-            rule.scale = scale;
             return rule;
         } else {
             return *this; // a direction without state: the sweep wrote nothing, so value() still gives p
@@ -124,9 +132,16 @@ struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::
     static constexpr int error_out = Direction::outputs, point_out = error_out + 1;
 
     Direction direction;
+    rate_scales<T> scales;
     T scale = 1, learning_rate = 0;
 
-    explicit drift_rule(const Direction& d) : direction(d) {}
+    explicit drift_rule(const Direction& d, const rate_scales<T>& with = {}) : direction(d), scales(with) {}
+
+    GRADCOMP_HD void at_step(const step_state<T>& now)
+    {
+        scale = scales.direction(now.learning_rate);
+        learning_rate = now.learning_rate;
+    }
 
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(scale, direction.value(g, x), x[error_in]); }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T, T* y) const

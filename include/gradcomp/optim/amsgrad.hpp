@@ -2,8 +2,8 @@
 #pragma once
 
 #include <gradcomp/core/concepts.hpp>
-#include <gradcomp/core/rule.hpp>
 #include <gradcomp/optim/adaptive.hpp>
+#include <gradcomp/optim/server_units.hpp>
 
 namespace gradcomp {
 inline namespace optim {
@@ -25,17 +25,16 @@ struct amsgrad {
     void check() const { shared().check(); }
 
     /// Stream `gradient`: the sum of messages. Streams in: m, v, h, x. Streams out: the same, moved on.
-    template <class T> struct update : rule_streams<T, T, 4, 4> {
+    template <class T> struct update : rule_streams<T, T, 4, 4>, server_units<T> {
         adaptive_averages<T> averages{adaptive_options{}};
-        T scale = 1, learning_rate = 0; ///< scale turns the sum of messages into u
         void set(const amsgrad& options) { averages = adaptive_averages<T>(options.shared()); }
-        GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return averages.first(x[0], scale * sum); }
+        GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return averages.first(x[0], this->mean(sum)); }
         GRADCOMP_HD GRADCOMP_INLINE void leave(T sum, const T* x, T m, T, T* y) const
         {
             y[0] = m;
-            y[1] = averages.second(x[1], scale * sum);
+            y[1] = averages.second(x[1], this->mean(sum));
             y[2] = x[2] > y[1] ? x[2] : y[1];
-            y[3] = multiply_add(-learning_rate, averages.over_root(m, y[2]), x[3]);
+            y[3] = multiply_add(-this->learning_rate, averages.over_root(m, y[2]), x[3]);
         }
     };
 

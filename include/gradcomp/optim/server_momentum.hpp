@@ -3,7 +3,9 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/rule.hpp>
 #include <gradcomp/core/text.hpp>
+#include <gradcomp/optim/server_units.hpp>
 
 namespace gradcomp {
 inline namespace optim {
@@ -24,19 +26,19 @@ struct server_momentum {
     }
 
     /// Stream `gradient`: the sum of messages. Streams in: v, x. Streams out: v', x'.
-    template <class T> struct update : rule_streams<T, T, 2, 2> {
-        T beta = 0, scale = 1, learning_rate = 0, ahead = 0; ///< scale turns the sum of messages into u
+    template <class T> struct update : rule_streams<T, T, 2, 2>, server_units<T> {
+        T beta = 0, ahead = 0;
         void set(const server_momentum& options)
         {
             beta = static_cast<T>(options.beta);
             ahead = static_cast<T>(options.nesterov ? 1 : 0);
         }
-        GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return multiply_add(beta, x[0], scale * sum); }
+        GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return multiply_add(beta, x[0], this->mean(sum)); }
         GRADCOMP_HD GRADCOMP_INLINE void leave(T sum, const T* x, T velocity, T, T* y) const
         {
             y[0] = velocity;
-            const T step = ahead != T(0) ? multiply_add(beta, velocity, scale * sum) : velocity;
-            y[1] = multiply_add(-learning_rate, step, x[1]);
+            const T step = ahead != T(0) ? multiply_add(beta, velocity, this->mean(sum)) : velocity;
+            y[1] = multiply_add(-this->learning_rate, step, x[1]);
         }
     };
 };

@@ -86,7 +86,9 @@ public:
                 state_.mean_of(errors);
                 errors = state_.dense.data();
             }
-            for_each(state_.team, n, point_rule<T>{destination.data(), x, errors, state_.owed_scale()});
+            auto scales = state_.scales();
+            scales.detachment = 1;
+            for_each(state_.team, n, state_.ready(point_rule<T>{destination.data(), x, errors, scales}));
         });
     }
 
@@ -124,9 +126,9 @@ private:
     {
         const T rate = arguments_.checked_rate(learning_rate);
         const bool exchanges = (steps_ + 1) % state_.options.period == 0;
-        const T before = std::exchange(state_.rate, rate);
-        if (State::dense_server && exchanges && !is_finite(state_.server_scale())) {
-            state_.rate = before;
+        const T before = std::exchange(state_.now.learning_rate, rate);
+        if (State::dense_server && exchanges && !is_finite(T(1) / (state_.scales().direction(rate) * static_cast<T>(state_.ranks)))) {
+            state_.now.learning_rate = before;
             throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate),
                 "is too small to divide by, as this server rule does; keep the memory in gradient units (.units = gc::units::gradient) to have steps of rate 0");
         }
@@ -134,7 +136,7 @@ private:
             if (exchanges) exchange_messages();
             else step_locally();
         } catch (...) {
-            if (State::staged) state_.rate = before; // in gradient units it is part of what e means
+            if (State::staged) state_.now.learning_rate = before; // in gradient units it is part of what e means
             throw;
         }
         ++steps_;
@@ -144,7 +146,7 @@ private:
     {
         exec::sweep_tally tally;
         for (std::size_t t = 0; t < tensors_.count(); ++t)
-            tally += sweep(state_.team, state_.at_segment(state_.local_rule(), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t),
+            tally += sweep(state_.team, state_.at_segment(state_.ready(state_.local_rule()), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t),
                 state_.sweep_options());
         const bool bad = note(tally);
         if (State::staged && bad) return; // this local step never happened; the next exchange tells the others
@@ -163,17 +165,17 @@ private:
 
     void exchange_messages()
     {
-        const step_state<T> now{.learning_rate = state_.rate, .step = static_cast<std::uint32_t>(exchanges_)};
+        state_.now.step = static_cast<std::uint32_t>(exchanges_);
         const bool voted = vote_;
         const std::uint64_t counted = bad_elements_;
         const exec::sweep_tally tally = state_.with_rule([&](const auto& rule) {
-            const auto rules = [&](const segment& piece) { return state_.at_segment(rule, piece, arguments_.gradient(piece.tensor)); };
-            return coder_.encode(state_.team, rules, now, reduction_.message(), state_.sweep_options());
+            const auto rules = [&, bound = state_.ready(rule)](const segment& piece) { return state_.at_segment(bound, piece, arguments_.gradient(piece.tensor)); };
+            return coder_.encode(state_.team, rules, state_.now, reduction_.message(), state_.sweep_options());
         });
         note(tally);
         bool rejected = false;
         try {
-            rejected = deliver(now.step);
+            rejected = deliver(state_.now.step);
             // Before anything is committed, for it may fail; and in the first exchange already, for a communicator may take memory at first.
             if (!rejected && (averaging_is_due() || (Memory::feeds_back && exchanges_ == 0 && state_.options.memory.averaging() > 0))) state_.mean_of(state_.e.next());
         } catch (...) {
@@ -276,7 +278,7 @@ private:
         const double noise = 16 * resolution * resolution * tally.error_square + smallest / resolution * static_cast<double>(tally.sampled);
         if (is_finite(noise) && tally.update_square <= noise) return;
         const double all = static_cast<double>(state_.total) / static_cast<double>(tally.sampled);
-        guard_.observe(tally.error_square * all, tally.update_square * all, static_cast<double>(state_.direction_scale()), steps_);
+        guard_.observe(tally.error_square * all, tally.update_square * all, static_cast<double>(state_.scales().direction(state_.now.learning_rate)), steps_);
     }
 
     tensor_list tensors_;

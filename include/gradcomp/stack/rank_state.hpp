@@ -47,14 +47,11 @@ public:
     std::array<stream_type, Local::states> local;   ///< what the local rule keeps
     std::array<stream_type, Server::states> server; ///< what the server rule keeps; fresh until commit() where the root updates
     Buffer sum, dense; ///< the sum of messages for the server; the mean of the errors
-    T rate = 0;        ///< eta of the present step
+    typename Executor::template step<T> now = {}; ///< eta and the number of the present exchange
 
-    bool in_model_units() const { return options.memory.units == units::model; }
-    T direction_scale() const { return in_model_units() ? rate : T(1); } ///< s of the recurrence
-    T owed_scale() const { return in_model_units() ? T(1) : rate; }      ///< what turns e into model units
-    T pull() const { return static_cast<T>(options.memory.detachment()) * owed_scale(); }
-    /// What turns the sum of messages into the server rule's u; not finite where the learning rate is too small to divide by.
-    T server_scale() const { return T(1) / (direction_scale() * static_cast<T>(ranks)); }
+    rate_scales<T> scales() const { return {options.memory.units == units::model, static_cast<T>(options.memory.detachment())}; }
+    /// A function object or rule with its scalars of the present step.
+    template <class F> auto ready(const F& f) const { return bind_step(team, f, now); }
     const T* point() const { return has_point ? z.now() : x; }
     std::size_t bytes() const
     {
@@ -65,29 +62,27 @@ public:
     }
 
     /// Calls f with the one rule that this stack and these options need at an exchange; each is an instantiation of its own.
-    template <class F> exec::sweep_tally with_rule(const F& f)
+    template <class Gradient = T, class F> typename Executor::tally with_rule(const F& f)
     {
         const bool decay = options.local.decay() != 0;
         if constexpr (Memory::detached) {
-            return decay ? f(make_rule<true, true, true>()) : f(make_rule<true, true, false>());
+            return decay ? f(make_rule<Gradient, true, true, true>()) : f(make_rule<Gradient, true, true, false>());
         } else {
-            if (has_point) return f(make_rule<true, true, true>()); // local steps; rare enough to go without a rule of its own
-            return decay ? f(make_rule<Memory::feeds_back, false, true>()) : f(make_rule<Memory::feeds_back, false, false>());
+            if (has_point) return f(make_rule<Gradient, true, true, true>()); // local steps; rare enough to go without a rule of its own
+            return decay ? f(make_rule<Gradient, Memory::feeds_back, false, true>()) : f(make_rule<Gradient, Memory::feeds_back, false, false>());
         }
     }
 
     /// The rule of a local step between exchanges.
-    auto local_rule()
+    template <class Gradient = T> auto local_rule()
     {
         using Direction = typename Local::template direction<T, true>;
-        drift_rule<T, T, Direction, staged> rule{Direction(options.local)};
+        drift_rule<T, Gradient, Direction, staged> rule(Direction(options.local), scales());
         set_local_streams(rule);
         rule.in[Direction::point_in] = rule.in[rule.point_in] = z.now();
         rule.out[rule.point_out] = z.next();
         rule.in[rule.error_in] = e.now();
         rule.out[rule.error_out] = e.next();
-        rule.scale = direction_scale();
-        rule.learning_rate = rate;
         return rule;
     }
 
@@ -119,7 +114,7 @@ public:
     {
         if constexpr (dense_server) {
             for_each(team, total, fill_rule<T>{sum.data(), T(0)});
-            for (std::size_t i = 0; i < reduction.received(); ++i) coder.decode(team, reduction.message(i), accumulate_target<T>{sum.data()});
+            for (std::size_t i = 0; i < reduction.received(); ++i) coder.decode(team, reduction.message(i), ready(accumulate_target<T>{sum.data()}));
             typename Server::template update<T> rule;
             rule.set(options.server);
             rule.gradient = sum.data();
@@ -129,15 +124,14 @@ public:
             }
             rule.in[server.size()] = x; // `to` starts as a copy of x
             rule.out[server.size()] = to;
-            rule.scale = server_scale();
-            rule.learning_rate = rate;
-            sweep(team, rule, total, {.bad_elements = exec::non_finite::propagate});
+            rule.scales = scales();
+            rule.ranks = static_cast<T>(ranks);
+            sweep(team, ready(rule), total, {.bad_elements = exec::non_finite::propagate});
             if (to == x) refresh_point();
         } else {
-            const T mean = owed_scale() / static_cast<T>(ranks);
             const auto update = [&](auto moves_point) {
                 for (std::size_t i = 0; i < reduction.received(); ++i)
-                    coder.decode(team, reduction.message(i), update_target<T, moves_point()>{to, z.now(), e.now(), mean, pull()});
+                    coder.decode(team, reduction.message(i), ready(update_target<T, moves_point()>{to, z.now(), e.now(), scales(), static_cast<T>(ranks)}));
             };
             if (has_point && to == x) update(std::true_type{});
             else update(std::false_type{});
@@ -148,14 +142,14 @@ public:
     template <class Coder> void restore(const Coder& coder, const std::byte* message)
     {
         if (staged || !has_errors) return;
-        const auto add = [&](auto moves_point) { coder.decode(team, message, restore_target<T, moves_point()>{x, z.now(), e.now(), pull()}); };
+        const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales()})); };
         if (has_point) add(std::true_type{});
         else add(std::false_type{});
     }
 
     void refresh_point()
     {
-        if (has_point) for_each(team, total, point_rule<T>{z.now(), x, e.now(), pull()});
+        if (has_point) for_each(team, total, ready(point_rule<T>{z.now(), x, e.now(), scales()}));
     }
 
     /// `dense` = the mean over ranks of `errors`. Collective. @throws error of the communicator.
@@ -184,10 +178,10 @@ private:
         }
     }
 
-    template <bool HasError, bool HasPoint, bool Decay> auto make_rule()
+    template <class Gradient, bool HasError, bool HasPoint, bool Decay> auto make_rule()
     {
         using Direction = typename Local::template direction<T, Decay>;
-        recurrence_rule<T, T, Direction, HasError, HasPoint, staged> rule{Direction(options.local)};
+        recurrence_rule<T, Gradient, Direction, HasError, HasPoint, staged> rule(Direction(options.local), scales());
         set_local_streams(rule);
         if constexpr (Decay) rule.in[Direction::point_in] = point();
         if constexpr (HasError) {
@@ -198,8 +192,6 @@ private:
             rule.in[rule.parameters_in] = x;
             rule.out[rule.point_out] = z.next();
         }
-        rule.scale = direction_scale();
-        rule.pull = pull();
         return rule;
     }
 };

@@ -1,7 +1,7 @@
 /// @file The state of one rank: the streams that sweeps read and write, in one or two copies.
 #pragma once
 
-#include <gradcomp/core/scalar.hpp>
+#include <gradcomp/core/rule.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -29,12 +29,19 @@ private:
     bool twice_ = false;
 };
 
-/// x <- x - scale * v where a message holds v, and the gradient point z = x - pull * e follows.
+/// x <- x - scale * v where a message holds v, scale = owed / ranks, and the gradient point z = x - pull * e follows.
 template <class T, bool HasPoint> struct update_target {
     T* x;
     T* z;
     const T* e;
-    T scale, pull;
+    rate_scales<T> scales;
+    T ranks;
+    T scale = 0, pull = 0;
+    GRADCOMP_HD void at_step(const step_state<T>& now)
+    {
+        scale = scales.owed(now.learning_rate) / ranks;
+        pull = scales.pull(now.learning_rate);
+    }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
         x[i] = multiply_add(-scale, v, x[i]);
@@ -47,7 +54,9 @@ template <class T, bool HasPoint> struct restore_target {
     const T* x;
     T* z;
     T* e;
-    T pull;
+    rate_scales<T> scales;
+    T pull = 0;
+    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
         e[i] += v;
@@ -65,7 +74,9 @@ template <class T> struct accumulate_target {
 template <class T> struct point_rule {
     T* z;
     const T *x, *e;
-    T pull;
+    rate_scales<T> scales;
+    T pull = 0;
+    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { z[i] = multiply_add(-pull, e[i], x[i]); }
 };
 template <class T> struct copy_rule {

@@ -126,7 +126,7 @@ template <class T> GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uin
 {
     using lanes = lanes512<T>;
     std::uint64_t bits = 0;
-#pragma GCC unroll 8
+    GRADCOMP_UNROLL
     for (std::size_t j = 0; j < 64; j += lanes::width) bits |= std::uint64_t{lanes::at_least(lanes::key(lanes::load(p + j)), lows)} << j;
     return bits;
 }

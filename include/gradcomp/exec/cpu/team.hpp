@@ -111,6 +111,13 @@ private:
     std::vector<std::thread> helpers_;
 };
 
+/// A rule or function object with its scalars of the present step.
+template <class F, class T> F bind_step(const cpu_team&, F f, const step_state<T>& now)
+{
+    if constexpr (takes_step<F, T>) f.at_step(now);
+    return f;
+}
+
 /// The options of the CPU executor.
 struct cpu {
     std::size_t threads = 1; ///< threads of one rank's sweeps, the calling one included

@@ -1,0 +1,7 @@
+/// @file All that runs on a GPU: exec::cuda, its engines, and exchanges over device memory. For nvcc; names everything of gradcomp.hpp too.
+#pragma once
+
+#include <gradcomp/comm/alone.cuh>
+#include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/gradcomp.hpp>
+#include <gradcomp/stack/device_exchange.cuh>

@@ -1,0 +1,45 @@
+/// @file Calls of the CUDA runtime, checked: an error becomes a gradcomp::error that says what was being done.
+#pragma once
+
+#include <gradcomp/core/error.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+namespace gradcomp::exec {
+namespace detail {
+
+/// @throws error device naming what failed; out_of_memory where the device says so.
+inline void check_cuda(cudaError_t status, const char* what)
+{
+    if (status == cudaSuccess) return;
+    cudaGetLastError(); // takes back what is not sticky, so that the next call is judged by itself
+    throw error(status == cudaErrorMemoryAllocation ? error_code::out_of_memory : error_code::device, what, cudaGetErrorName(status), cudaGetErrorString(status));
+}
+
+/// An error that is already there when we start is somebody else's, and is reported so.
+/// @throws error device.
+inline void require_clean_device()
+{
+    const cudaError_t earlier = cudaPeekAtLastError();
+    if (earlier == cudaSuccess) return;
+    throw error(error_code::device, "earlier CUDA call", cudaGetErrorName(earlier),
+        std::string("failed before gradcomp was called, and not by it: ") + cudaGetErrorString(earlier));
+}
+
+/// A launch reports bad arguments at once; what happens on the device is seen by wait().
+inline void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), kernel); }
+
+/// @throws error wrong_memory_space for memory that kernels of this device may not touch.
+inline void require_device_memory(const void* pointer, const char* field)
+{
+    cudaPointerAttributes found{};
+    check_cuda(cudaPointerGetAttributes(&found, pointer), "cudaPointerGetAttributes");
+    if (found.type == cudaMemoryTypeDevice || found.type == cudaMemoryTypeManaged) return;
+    throw error(error_code::wrong_memory_space, field, found.type == cudaMemoryTypeHost ? "pinned host memory" : "host memory",
+        "must be device memory: this stack runs on exec::cuda");
+}
+
+} // namespace detail
+} // namespace gradcomp::exec

@@ -1,0 +1,106 @@
+/// @file The sweep of the CUDA executor: one launch for all tensors of a layout, any rule with any way of choosing.
+#pragma once
+
+#include <gradcomp/exec/cuda/access.cuh>
+#include <gradcomp/exec/cuda/lane.hpp>
+#include <gradcomp/exec/cuda/stream.cuh>
+
+namespace gradcomp::exec {
+
+/// What a sweep runs over: a rule over the packed streams, and where the gradient of each tensor lies when it is not packed too.
+template <class Rule> struct packed_rule {
+    Rule rule;                                                    ///< its streams start at packed element 0
+    const typename Rule::gradient_type* const* gradients = nullptr; ///< in device memory, one a tensor; null: rule.gradient is packed
+};
+
+/// The tiles of a layout in device memory; taken in attach().
+class device_tiles {
+public:
+    device_tiles() = default;
+    explicit device_tiles(const layout& where)
+    {
+        const tile_table table = cut_into_tiles(where);
+        pieces_ = device_buffer<piece>(table.pieces.size());
+        tiles_ = device_buffer<tile_place>(table.tiles.size());
+        pieces_.fill_from(table.pieces.data(), table.pieces.size());
+        tiles_.fill_from(table.tiles.data(), table.tiles.size());
+    }
+    const piece* pieces() const { return pieces_.data(); }
+    const tile_place* tiles() const { return tiles_.data(); }
+    unsigned count() const { return static_cast<unsigned>(tiles_.size()); }
+
+private:
+    device_buffer<piece> pieces_;
+    device_buffer<tile_place> tiles_;
+};
+
+namespace detail {
+
+/// Adds the bad elements of a block of threads; nearly always there are none.
+__device__ inline void count_bad(std::uint32_t bad, device_counts* counts)
+{
+    if (!__syncthreads_or(static_cast<int>(bad))) return;
+    if (bad == 0) return;
+    atomicAdd(&counts->bad, static_cast<unsigned long long>(bad));
+    atomicAdd(&counts->bad_now, bad);
+}
+
+/// A whole tile is the common case and gets the registers; the ends of tensors and streams off the grid go element by element.
+template <class Rule, class Choose> __device__ std::uint32_t sweep_tile(const Rule& rule, const tile_range& range, bool mends, const Choose& choose)
+{
+    const int thread = static_cast<int>(threadIdx.x);
+    return is_whole(rule, range) ? sweep_lane<device_access, true>(rule, range, thread, mends, choose) : sweep_lane<device_access, false>(rule, range, thread, mends, choose);
+}
+
+/// One block of threads a tile. Make gives the chooser: prepare(range, memory) by all threads, then a barrier, then chooser(range, memory).
+/// 64 registers a thread, so that four blocks of threads share a processor and some 100 KB of requests are under way.
+template <class Rule, class Make>
+__global__ void __launch_bounds__(tile_threads, 4)
+sweep_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* tiles, Make make, bool mends, device_counts* counts)
+{
+    extern __shared__ __align__(16) unsigned char memory[];
+    if (!begin(over.rule)) return;
+    const tile_place place = tiles[blockIdx.x];
+    const piece at = pieces[place.piece];
+    const tile_range range = range_of(at, place);
+    if (over.gradients != nullptr) over.rule.gradient = over.gradients[range.tensor] - at.offset;
+    if constexpr (Make::shares) {
+        make.prepare(range, memory);
+        __syncthreads();
+    }
+    const std::uint32_t bad = sweep_tile(over.rule, range, mends, make.chooser(range, memory));
+    if (mends) count_bad(bad, counts);
+}
+
+/// One tensor that starts at packed element 0: no tables.
+template <class Rule> __global__ void __launch_bounds__(tile_threads, 4) plain_sweep_kernel(Rule rule, std::size_t n, bool mends, device_counts* counts)
+{
+    if (!begin(rule)) return;
+    const tile_range range = range_of({.size = n}, {.number = blockIdx.x});
+    const std::uint32_t bad = sweep_tile(rule, range, mends, lane_none{});
+    if (mends) count_bad(bad, counts);
+}
+
+} // namespace detail
+
+/// Enqueues one pass over all tensors of a layout. `shared_bytes` is what Make needs of shared memory.
+template <class Rule, class Make>
+enqueued sweep(const cuda_stream& on, const packed_rule<Rule>& over, const device_tiles& tiles, const Make& make, std::size_t shared_bytes, const sweep_options& options)
+{
+    if (tiles.count() == 0) return {};
+    detail::sweep_kernel<<<tiles.count(), tile_threads, shared_bytes, on.stream()>>>(
+        over, tiles.pieces(), tiles.tiles(), make, options.bad_elements != non_finite::propagate, on.counts());
+    detail::check_launch("sweep_kernel");
+    return {};
+}
+
+/// The sweep over elements [0, n) that sends nothing.
+template <class Rule> enqueued sweep(const cuda_stream& on, const Rule& rule, std::size_t n, sweep_options options = {})
+{
+    if (n == 0) return {};
+    detail::plain_sweep_kernel<<<detail::blocks_for(n, tile_elements), tile_threads, 0, on.stream()>>>(rule, n, options.bad_elements != non_finite::propagate, on.counts());
+    detail::check_launch("plain_sweep_kernel");
+    return {};
+}
+
+} // namespace gradcomp::exec

@@ -1,0 +1,91 @@
+/// @file Reducers on a stream: the messages meet, and the ranks' verdict on the step stays on the device.
+#pragma once
+
+#include <gradcomp/exec/cuda/scatter.cuh>
+#include <gradcomp/reduce/all_gather.hpp>
+#include <gradcomp/reduce/gathered.hpp>
+#include <gradcomp/reduce/ring.hpp>
+
+namespace gradcomp::stack {
+namespace detail {
+
+/// This rank's vote: whether its sweeps since the last exchange met NaN or Inf.
+template <class T> __global__ void vote_kernel(const exec::device_counts* counts, bool rejects, T* lane) { *lane = rejects && counts->bad_now > 0 ? T(1) : T(0); }
+template <class T> __global__ void judge_kernel(exec::device_counts* counts, const T* lane) { counts->verdict = *lane == T(0) ? 0u : 1u; }
+
+/// The header of a gathered message, and afterwards what all headers say. One that belongs to another step or size is unreadable.
+template <class T> __global__ void write_header_kernel(const exec::device_counts* counts, bool rejects, const step_state<T>* now, std::uint64_t bytes, gathered_header* to)
+{
+    to->step = now->step;
+    to->said = rejects && counts->bad_now > 0 ? verdict::rejected : verdict::accepted;
+    to->bytes = bytes;
+}
+template <class T>
+__global__ void read_headers_kernel(exec::device_counts* counts, const step_state<T>* now, std::uint64_t bytes, const std::byte* from, std::size_t stride, int ranks)
+{
+    bool rejected = false, unreadable = false;
+    for (int r = 0; r < ranks; ++r) {
+        const gathered_header& header = *reinterpret_cast<const gathered_header*>(from + r * stride);
+        rejected |= header.said != verdict::accepted;
+        unreadable |= header.step != now->step || header.bytes != bytes || header.said > verdict::unreadable;
+    }
+    counts->verdict = rejected || unreadable;
+    if (unreadable) counts->unreadable = 1;
+}
+
+} // namespace detail
+
+/// What a reducer is on a stream: message(), enqueue(executor, now, rejects), received(), message(r), header_bytes(). Nothing waits.
+template <class Reducer, class T, class Executor> class enqueued_reduction;
+
+template <class Communicator, class T, class Executor> class enqueued_reduction<ring<Communicator>, T, Executor> {
+public:
+    enqueued_reduction(const ring<Communicator>& options, std::size_t elements, std::size_t)
+        : communicator_(options.communicator), lane_(elements), mine_(lane_ + 1), sum_(lane_ + 1)
+    {
+    }
+    std::byte* message() { return reinterpret_cast<std::byte*>(mine_.data()); }
+    std::size_t header_bytes() const { return sizeof(T); }
+    void enqueue(const Executor& on, const exec::device_step<T>&, bool rejects)
+    {
+        detail::vote_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, mine_.data() + lane_);
+        exec::detail::check_launch("vote_kernel");
+        communicator_.all_reduce(device_view<const T>(mine_.data(), mine_.size()), device_view<T>(sum_.data(), sum_.size()));
+        detail::judge_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), sum_.data() + lane_);
+        exec::detail::check_launch("judge_kernel");
+    }
+    std::size_t received() const { return 1; }
+    const std::byte* message(std::size_t) const { return reinterpret_cast<const std::byte*>(sum_.data()); }
+
+private:
+    Communicator communicator_;
+    std::size_t lane_; ///< place of the votes, behind the message
+    typename Executor::template buffer<T> mine_, sum_;
+};
+
+template <class Communicator, class T, class Executor> class enqueued_reduction<all_gather<Communicator>, T, Executor> {
+public:
+    enqueued_reduction(const all_gather<Communicator>& options, std::size_t, std::size_t bytes)
+        : communicator_(options.communicator), bytes_(bytes), mine_(gathered_stride(bytes)), all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()))
+    {
+    }
+    std::byte* message() { return mine_.data() + sizeof(gathered_header); }
+    std::size_t header_bytes() const { return mine_.size() - bytes_; }
+    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects)
+    {
+        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
+        exec::detail::check_launch("write_header_kernel");
+        communicator_.all_gather(device_view<const std::byte>(mine_.data(), mine_.size()), device_view<std::byte>(all_.data(), all_.size()));
+        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), at.now, bytes_, all_.data(), mine_.size(), communicator_.size());
+        exec::detail::check_launch("read_headers_kernel");
+    }
+    std::size_t received() const { return static_cast<std::size_t>(communicator_.size()); }
+    const std::byte* message(std::size_t r) const { return all_.data() + r * mine_.size() + sizeof(gathered_header); }
+
+private:
+    Communicator communicator_;
+    std::size_t bytes_;
+    typename Executor::template buffer<std::byte> mine_, all_;
+};
+
+} // namespace gradcomp::stack
