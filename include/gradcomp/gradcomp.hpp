@@ -2,12 +2,19 @@
 #pragma once
 
 #include <gradcomp/comm/in_process.hpp>
+#include <gradcomp/compress/block_sign.hpp>
 #include <gradcomp/compress/by_tensor.hpp>
+#include <gradcomp/compress/cast.hpp>
 #include <gradcomp/compress/delta_scaling.hpp>
 #include <gradcomp/compress/identity.hpp>
+#include <gradcomp/compress/min_max.hpp>
+#include <gradcomp/compress/natural.hpp>
 #include <gradcomp/compress/nothing.hpp>
+#include <gradcomp/compress/qsgd.hpp>
 #include <gradcomp/compress/rand_k.hpp>
 #include <gradcomp/compress/random_block.hpp>
+#include <gradcomp/compress/sign.hpp>
+#include <gradcomp/compress/tern_grad.hpp>
 #include <gradcomp/compress/top_k.hpp>
 #include <gradcomp/memory/def.hpp>
 #include <gradcomp/memory/def_a.hpp>

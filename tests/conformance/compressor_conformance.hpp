@@ -11,13 +11,19 @@
 namespace conformance {
 
 /// Whether c_i is p_i or 0, so that c + e' == p exactly.
-template <class C> inline constexpr bool sends_whole_elements = true;
+template <class C> inline constexpr bool sends_whole_elements = !gc::quantizer<C>;
 template <> inline constexpr bool sends_whole_elements<gc::delta_scaling> = false;
+template <> inline constexpr bool sends_whole_elements<gc::sign<>> = false;
 template <gc::indices I> inline constexpr bool sends_whole_elements<gc::rand_k<I, gc::scaling::unbiased>> = false;
 
 /// Whether the operator's class is attained at x = (1, ..., 1).
-template <class C> inline constexpr bool tight_at_ones = true;
+template <class C> inline constexpr bool tight_at_ones = !gc::quantizer<C>;
 template <class... Cases> inline constexpr bool tight_at_ones<gc::by_tensor<Cases...>> = false;
+template <> inline constexpr bool tight_at_ones<gc::sign<>> = false;
+
+/// Whether some outcomes are so rare that repeated draws of an input with magnitudes over many decades never see them: an element far below
+/// its bucket's scale is rounded up once in a million draws.
+template <class C> inline constexpr bool has_rare_outcomes = gc::quantizer<C> && C::unbiased;
 
 /// Lists with the shapes that go wrong first: empty tensors at either end, single elements, sizes beside tiles and words.
 inline std::vector<gc::tensor_list> awkward_lists()
@@ -196,10 +202,16 @@ template <class T, class C> void classes_hold(const C& compressor)
         const std::vector<T> owed(list.total());
         const auto operate = [&](std::span<const T> x, std::span<T> out, std::uint64_t draw) {
             const auto c = run.decode(run.encode(x, owed, static_cast<std::uint32_t>(draw)).message);
-            for (std::size_t i = 0; i < out.size(); ++i) out[i] = c.value[i] / static_cast<T>(scale);
+            // A level such as low + q step differs from x by the rounding of T, relative to the bucket: no bias of the operator.
+            T noise = 0;
+            for (std::size_t i = 0; i < out.size() && gc::quantizer<C>; ++i) noise = std::max(noise, 8 * std::numeric_limits<T>::epsilon() * std::abs(x[i]));
+            for (std::size_t i = 0; i < out.size(); ++i) {
+                out[i] = c.value[i] / static_cast<T>(scale);
+                if (std::abs(out[i] - x[i]) <= noise) out[i] = x[i];
+            }
         };
-        std::vector<std::vector<T>> inputs{std::vector<T>(list.total(), T(1)), input<T>(pattern::one_hot, list.total(), 5), input<T>(pattern::heavy, list.total(), 6),
-            input<T>(pattern::uniform, list.total(), 7)};
+        std::vector<std::vector<T>> inputs{std::vector<T>(list.total(), T(1)), input<T>(pattern::one_hot, list.total(), 5), input<T>(pattern::uniform, list.total(), 7)};
+        if (!has_rare_outcomes<C>) inputs.push_back(input<T>(pattern::heavy, list.total(), 6));
         for (const auto& x : inputs) {
             CAPTURE(n);
             const auto seen = gc::theory::measure<T>(operate, x, 3000);

@@ -36,7 +36,8 @@ enum class purpose : std::uint32_t {
     random_block = 1, ///< which blocks are sent; shared by all ranks
     rand_k = 2,       ///< which coordinates are sent
     sample = 3,       ///< which elements bracket a threshold; changes time, never results
-    rounding = 4      ///< stochastic rounding, 32 bits an element (a block of the counter is 4 elements)
+    rounding = 4,     ///< stochastic rounding, 32 bits an element (a block of the counter is 4 elements)
+    quantize = 5      ///< stochastic rounding of quantizers, 16 bits an element (a block of the counter is 8 elements)
 };
 
 /// One stream of random words.

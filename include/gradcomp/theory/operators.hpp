@@ -64,6 +64,68 @@ constexpr membership rand_k_unbiased(std::size_t d, std::size_t k)
 /// message: b/d for one run of b of d elements that wraps around, kept/blocks for `kept` of `blocks` blocks drawn uniformly.
 constexpr membership random_block(double inclusion) { return random_sparsification(inclusion); }
 
+// Quantizers: each acts on b elements that share a scale; over several buckets or tensors the worst counts, as in packed().
+
+/// Unbiased with E||C(x)||^2 <= zeta ||x||^2, and what follows; the identity for zeta = 1.
+constexpr membership unbiased(double zeta) { return zeta > 1 ? complete({.u = class_u{zeta}}) : identity(); }
+
+/// sign(x_i) ||x||_1 / b: random sparsification's numbers with q = 1/b, since s = t = ||x||_1^2 / (b ||x||^2), from 1/b (one-hot) to 1. Tight.
+constexpr membership scaled_sign(std::size_t b) { return b <= 1 ? identity() : random_sparsification(1 / static_cast<double>(b)); }
+
+/// zeta of unbiased rounding to multiples of max |x_i| / s: (1 + sqrt(1 + (b - 1) / s^2)) / 2, tight; for s = 1 (TernGrad) (1 + sqrt(b)) / 2.
+///
+/// With max |x_i| = 1 the second moment of a coordinate is y_i / s below the first level. For any factor >= 1 on y^2 no higher interval gains
+/// more, so all but the largest may be taken equal and below it: sup over y of (1 + n y / s) / (1 + n y^2), n = b - 1.
+constexpr double dithering_by_largest(std::size_t b, double s)
+{
+    return b <= 1 ? 1 : 0.5 * (1 + square_root(1 + static_cast<double>(b - 1) / (s * s)));
+}
+
+/// zeta of unbiased rounding to multiples of ||x||_2 / s: 1 + b / (4 s^2) for sqrt(b) <= 2 s, else sqrt(b) / s. Never above QSGD's
+/// 1 + min(b / s^2, sqrt(b) / s). By the same argument: sum q(y_i) <= f + b max(q(y) - f y^2) = f + b / (4 s^2 f) for every f >= 1.
+constexpr double dithering_by_norm(std::size_t b, double s)
+{
+    const double d = static_cast<double>(b), root = square_root(d);
+    return b == 0 ? 1 : root <= 2 * s ? 1 + d / (4 * s * s) : root / s;
+}
+
+/// A contraction of which only the share r of ||x||^2 that it may leave behind is known, and what follows; no class for r >= 1.
+constexpr membership leaving(double r)
+{
+    if (!(r > 0)) return identity();
+    const auto b3 = from_contraction(r);
+    return b3 ? complete({.b3 = b3}) : nothing();
+}
+
+/// The mean squared error, relative to ||x||^2, that rounding to s uniform steps between min x and max x cannot exceed: the two ends are exact, the
+/// others are off by half a step (or have that standard deviation), and (max x - min x)^2 <= 2 ||x||^2.
+constexpr double uniform_error(std::size_t b, double s) { return b <= 2 ? 0 : static_cast<double>(b - 2) / (2 * s * s); }
+
+/// 2^n.
+constexpr double power_of_two_at(int n)
+{
+    double power = 1;
+    for (; n > 0; --n) power *= 2;
+    for (; n < 0; ++n) power /= 2;
+    return power;
+}
+
+/// The share of ||x||^2 that rounding to the nearest short float of `mantissa` bits leaves at most: half a unit in the last place of normal
+/// numbers, and below 2^normal times the bucket's scale (at most twice its largest element) half of the smallest number.
+constexpr double short_float_error(std::size_t b, int mantissa, int normal)
+{
+    return power_of_two_at(-2 * (mantissa + 1)) + static_cast<double>(b) * power_of_two_at(2 * (normal - mantissa));
+}
+
+/// zeta of unbiased rounding to neighbouring levels whose ratio is at most rho: (rho + 1 / rho + 2) / 4.
+constexpr double rounding_zeta(double rho) { return 0.25 * (rho + 1 / rho + 2); }
+
+/// zeta of stochastic rounding to short floats, as short_float_error.
+constexpr double short_float_zeta(std::size_t b, int mantissa, int normal)
+{
+    return rounding_zeta(1 + power_of_two_at(-mantissa)) + static_cast<double>(b) * power_of_two_at(2 * (normal - mantissa));
+}
+
 /// One operator from two on disjoint parts of x, C(x, y) = (A(x), B(y)): of each class the worse parameters.
 ///
 /// Every inequality is linear in s, t and ||x||^2, each of which is the sum over the parts, so a bound with one constant for all parts holds

@@ -1,0 +1,171 @@
+/// @file Codes of few bits for the elements of a bucket: what every quantizer states, and the arithmetic that all of them share.
+///
+/// A tensor is cut into buckets of at most 512 elements. Each bucket has a few parameters (a scale, or the least value and a step), which
+/// stand in the message as T; each element has a code of a fixed number of bits. Code i of a tensor stands in bits [i b, i b + b) of its
+/// bit string, the lowest bit of byte 0 being bit 0.
+#pragma once
+
+#include <gradcomp/core/scalar.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace gradcomp {
+
+/// Elements of a tile, and of the largest bucket: p, c, codes and random numbers of a tile stay in the first cache level.
+inline constexpr std::size_t code_tile = 512;
+
+/// What a quantizer wants to know of a bucket before it encodes it.
+enum class measure {
+    none,
+    largest,  ///< max |p|
+    mean,     ///< (1/n) sum |p|
+    sum,      ///< sum |p|
+    norm,     ///< sqrt(sum p^2)
+    range     ///< min p and max p
+};
+
+/// What was measured; `second` is the upper end of a range.
+template <class T> struct statistic {
+    T first = 0, second = 0;
+};
+
+/// Scales below `least` count as 0, so that no inverse overflows; those above `most` as `most`, so that no decoded value does.
+template <class T> struct scale_limits;
+template <> struct scale_limits<float> {
+    static constexpr float least = 0x1p-100f, most = 0x1p126f;
+};
+template <> struct scale_limits<double> {
+    static constexpr double least = 0x1p-970, most = 0x1p1022;
+};
+/// A scale as it goes on the wire.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T limited_scale(T x)
+{
+    return x < scale_limits<T>::least ? T(0) : x > scale_limits<T>::most ? scale_limits<T>::most : x;
+}
+/// Whether a received scale is one that limited_scale() gives, or NaN, which says that the bucket held NaN or Inf.
+template <class T> GRADCOMP_HD constexpr bool is_scale(T x)
+{
+    return bits_of(x) == 0 || (x >= scale_limits<T>::least && x <= scale_limits<T>::most);
+}
+
+/// The NaN that stands in the place of a parameter when a bucket held NaN or Inf. All of the bucket decodes to it.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T not_a_number()
+{
+    return __builtin_bit_cast(T, static_cast<bits_t<T>>(key_of<T>::infinity | bits_t<T>{1} << (sizeof(T) == 4 ? 22 : 51)));
+}
+
+/// |x| without its sign bit.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T absolute(T x) { return __builtin_bit_cast(T, magnitude(x)); }
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller(T a, T b) { return b < a ? b : a; }
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T larger(T a, T b) { return a < b ? b : a; }
+
+/// Bits of the mantissa as stored, and the exponent field of 1.
+template <class T> inline constexpr int mantissa_bits = sizeof(T) == 4 ? 23 : 52;
+template <class T> inline constexpr int exponent_bias = sizeof(T) == 4 ? 127 : 1023;
+
+/// 2^exponent for an exponent whose power is a normal number.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T power_of_two(int exponent)
+{
+    return __builtin_bit_cast(T, static_cast<bits_t<T>>(static_cast<bits_t<T>>(exponent + exponent_bias<T>) << mantissa_bits<T>));
+}
+/// The exponent of the least power of two that is at least x; x > 0 and normal.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr int exponent_above(T x)
+{
+    const bits_t<T> rest = (bits_t<T>{1} << mantissa_bits<T>) - 1;
+    return static_cast<int>((bits_of(x) + rest) >> mantissa_bits<T>) - exponent_bias<T>;
+}
+/// The square root with one rounding.
+GRADCOMP_HD GRADCOMP_INLINE float root_of(float x) { return __builtin_sqrtf(x); }
+GRADCOMP_HD GRADCOMP_INLINE double root_of(double x) { return __builtin_sqrt(x); }
+
+/// The one order in which sums of a bucket are formed: lane j of 32 adds terms j, j + 32, ... in this order; then lane j adds lane j + 16,
+/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles. add(i, sum) gives sum with term i.
+template <class T, class Add> GRADCOMP_HD GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
+{
+    T lane[32] = {};
+    std::size_t i = 0;
+    for (; i + 32 <= count; i += 32)
+        for (std::size_t j = 0; j < 32; ++j) lane[j] = add(i + j, lane[j]);
+    for (std::size_t j = 0; i + j < count; ++j) lane[j] = add(i + j, lane[j]);
+    for (std::size_t width = 16; width > 0; width /= 2)
+        for (std::size_t j = 0; j < width; ++j) lane[j] += lane[j + width];
+    return lane[0];
+}
+
+/// max |p| of a bucket; any order gives the same.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE T largest_of(const T* p, std::size_t count)
+{
+    bits_t<T> most = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const bits_t<T> key = magnitude(p[i]);
+        most = key > most ? key : most;
+    }
+    return __builtin_bit_cast(T, most);
+}
+
+/// Measures a bucket of finite numbers. Sums are formed of numbers scaled by a power of two, so none overflows, and squares do not vanish.
+template <measure What, class T> GRADCOMP_HD GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
+{
+    if constexpr (What == measure::largest) return {largest_of(p, count)};
+    if constexpr (What == measure::mean || What == measure::sum) {
+        constexpr T share = T(1) / T(code_tile);
+        const T total = tree_sum<T>(count, [p](std::size_t i, T sum) { return multiply_add(absolute(p[i]), share, sum); });
+        if constexpr (What == measure::mean) return {total * (T(code_tile) / static_cast<T>(count))};
+        return {smaller(total, scale_limits<T>::most) * T(code_tile)};
+    }
+    if constexpr (What == measure::norm) {
+        const T largest = limited_scale(largest_of(p, count));
+        if (largest == T(0)) return {};
+        const int exponent = exponent_above(largest);
+        const T down = power_of_two<T>(-exponent);
+        const T squares = tree_sum<T>(count, [p, down](std::size_t i, T sum) {
+            const T y = p[i] * down;
+            return multiply_add(y, y, sum);
+        });
+        return {root_of(squares) * power_of_two<T>(exponent)};
+    }
+    if constexpr (What == measure::range) {
+        T low = p[0], high = p[0];
+        for (std::size_t i = 1; i < count; ++i) {
+            low = smaller(low, p[i]);
+            high = larger(high, p[i]);
+        }
+        return {low + T(0), high + T(0)}; // + 0: of equal zeros the order of comparison would choose the sign
+    }
+    return {};
+}
+
+/// 16 random bits as a number of (0, 1): (r + 1/2) / 2^16.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE T unit_of(std::uint32_t random)
+{
+    return multiply_add(static_cast<T>(static_cast<std::int32_t>(random)), T(0x1p-16), T(0x1p-17));
+}
+
+/// A quantizer's arithmetic on one bucket, trivially copyable: bits() a code, `parameters` values of T a bucket.
+///
+///     describe(what was measured, elements, parameters)     what the wire says of a bucket
+///     valid(parameters)                                     whether a peer can have said so
+///     open(parameters)                                      the bucket's numbers, the same in encoder and decoder
+///     encode(p, bucket, random)                             the code of p from 16 random bits
+///     decode(code, bucket)                                  c
+template <class C>
+concept tile_code = requires(const C code, typename C::value_type p, typename C::value_type* wire, std::uint32_t random, const typename C::bucket& b,
+    const statistic<typename C::value_type>& seen, std::size_t n) {
+    { code.bits() } -> std::same_as<int>;
+    { C::most_bits } -> std::convertible_to<int>;
+    { C::parameters } -> std::convertible_to<int>;
+    { C::measured } -> std::convertible_to<measure>;
+    { C::stochastic } -> std::convertible_to<bool>;
+    code.describe(seen, n, wire);
+    { code.valid(wire) } -> std::same_as<bool>;
+    { code.open(wire) } -> std::same_as<typename C::bucket>;
+    { code.encode(p, b, random) } -> std::same_as<std::uint32_t>;
+    { code.decode(random, b) } -> std::same_as<typename C::value_type>;
+};
+
+/// Bytes of n codes.
+GRADCOMP_HD constexpr std::size_t packed_bytes(std::size_t n, int bits) { return (n * static_cast<std::size_t>(bits) + 7) / 8; }
+
+} // namespace gradcomp
