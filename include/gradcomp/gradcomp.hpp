@@ -6,7 +6,10 @@
 #include <gradcomp/compress/by_tensor.hpp>
 #include <gradcomp/compress/cast.hpp>
 #include <gradcomp/compress/delta_scaling.hpp>
+#include <gradcomp/compress/exponential_dithering.hpp>
+#include <gradcomp/compress/exponential_rounding.hpp>
 #include <gradcomp/compress/identity.hpp>
+#include <gradcomp/compress/level_rounding.hpp>
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/natural.hpp>
 #include <gradcomp/compress/nothing.hpp>

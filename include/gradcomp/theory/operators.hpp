@@ -126,6 +126,28 @@ constexpr double short_float_zeta(std::size_t b, int mantissa, int normal)
     return rounding_zeta(1 + power_of_two_at(-mantissa)) + static_cast<double>(b) * power_of_two_at(2 * (normal - mantissa));
 }
 
+/// zeta of unbiased rounding of |x_i| / max |x| to levels whose neighbours have a ratio of at most rho, the lowest above 0 being `lowest`:
+/// rounding_zeta(rho), and for the b - 1 elements that may lie below the lowest level l a variance of at most l^2 / 4 each.
+constexpr double level_zeta(std::size_t b, double rho, double lowest)
+{
+    return rounding_zeta(rho) + 0.25 * static_cast<double>(b > 0 ? b - 1 : 0) * lowest * lowest;
+}
+
+/// zeta of general exponential dithering: rounding_zeta(base) + q min(1, q), q = b^(1 / min(p, 2)) lowest; p = 0 stands for infinity.
+constexpr double dithering_zeta(std::size_t b, int p, double base, double lowest)
+{
+    const double d = static_cast<double>(b), q = (p == 1 ? d : square_root(d)) * lowest;
+    return rounding_zeta(base) + q * std::min(1.0, q);
+}
+
+/// The share of ||x||^2 that rounding to the nearest level leaves at most: ((rho - 1) / (rho + 1))^2 between levels, and half of the lowest one
+/// times the norm below it. p is the norm that divides: 1, 2, or 0 for the largest magnitude.
+constexpr double level_error(std::size_t b, int p, double rho, double lowest)
+{
+    const double between = (rho - 1) / (rho + 1), d = static_cast<double>(b), below = 0.5 * lowest;
+    return between * between + below * below * d * (p == 1 ? d : 1);
+}
+
 /// One operator from two on disjoint parts of x, C(x, y) = (A(x), B(y)): of each class the worse parameters.
 ///
 /// Every inequality is linear in s, t and ||x||^2, each of which is the sum over the parts, so a bound with one constant for all parts holds

@@ -1,0 +1,120 @@
+/// @file Rounding to any increasing set of levels: the arithmetic behind dithering and rounding with levels from a table.
+#pragma once
+
+#include <gradcomp/compress/min_max.hpp>
+#include <gradcomp/compress/qsgd.hpp>
+
+#include <vector>
+
+namespace gradcomp {
+inline namespace compress {
+
+/// What the levels of a bucket are multiples of; the bucket's parameter.
+enum class level_unit {
+    norm_1, norm_2,
+    largest, ///< max |p|
+    power    ///< the least power of the base that is at least max |p|: the levels are powers of the base then
+};
+
+/// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1, times the bucket's unit.
+template <class T, level_unit Unit, rounding Rounding> struct level_code {
+    using value_type = T;
+    struct bucket {
+        T unit, inverse;
+    };
+    static constexpr int most_bits = 8, parameters = 1, most_levels = 127;
+    static constexpr measure measured = Unit == level_unit::norm_1 ? measure::sum : Unit == level_unit::norm_2 ? measure::norm : measure::largest;
+    static constexpr bool stochastic = Rounding == rounding::stochastic;
+
+    T level[most_levels + 2] = {};  ///< ascending; behind `count` larger than any y
+    T power[16] = {}, root[16] = {}; ///< base^(2^j) and its inverse, where the unit is a power; Inf and 0 where T holds it no more
+    std::uint32_t count = 0;
+    int width = 8;
+
+    GRADCOMP_HD GRADCOMP_INLINE int bits() const { return width; }
+    GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>& seen, std::size_t, T* wire) const
+    {
+        const T scale = limited_scale(seen.first);
+        wire[0] = Unit == level_unit::power && scale > T(0) ? limited_scale(power_above(scale)) : scale;
+    }
+    GRADCOMP_HD bool valid(const T* wire) const { return is_scale(wire[0]) || bits_of(wire[0]) == bits_of(not_a_number<T>()); }
+    GRADCOMP_HD GRADCOMP_INLINE bucket open(const T* wire) const { return {wire[0], wire[0] > T(0) ? T(1) / wire[0] : T(0)}; }
+
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
+    {
+        const T y = absolute(p) * b.inverse;
+        std::uint32_t k = 0;
+        for (std::uint32_t step = 64; step > 0; step /= 2) k += level[k + step] <= y ? step : 0;
+        const T low = level[k], gap = level[k + 1] - low, above = y - low;
+        const bool up = stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
+        k += up && k < count;
+        return k | (bits_of(p) & key_of<T>::sign ? 1u << (width - 1) : 0u);
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
+    {
+        const std::uint32_t k = code & ((1u << (width - 1)) - 1);
+        const T c = level[k < count ? k : count] * b.unit;
+        return code >> (width - 1) & 1u ? -c : c;
+    }
+
+private:
+    /// The least power of the base that is at least x, by repeated multiplication.
+    GRADCOMP_HD T power_above(T x) const
+    {
+        T at = 1;
+        if (x > T(1)) {
+            for (int j = 15; j >= 0; --j)
+                if (at * power[j] < x) at *= power[j];
+            return at * power[0];
+        }
+        for (int j = 15; j >= 0; --j)
+            if (at * root[j] >= x) at *= root[j];
+        return at;
+    }
+};
+static_assert(tile_code<level_code<float, level_unit::power, rounding::nearest>> && tile_code<level_code<double, level_unit::norm_1, rounding::stochastic>>);
+
+/// Bits of a sign and the numbers 0 .. levels.
+constexpr int level_bits(std::size_t levels)
+{
+    int bits = 1;
+    for (std::size_t most = levels; most > 0; most /= 2) ++bits;
+    return bits;
+}
+
+/// The code of levels that ascend to 1. @pre at most 127 levels
+template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Rounding> code_of_levels(const std::vector<double>& levels)
+{
+    level_code<T, Unit, Rounding> code;
+    code.count = static_cast<std::uint32_t>(levels.size());
+    code.width = level_bits(levels.size());
+    for (T& level : code.level) level = scale_limits<T>::most;
+    code.level[0] = 0;
+    for (std::size_t k = 0; k < levels.size(); ++k) code.level[k + 1] = static_cast<T>(levels[k]);
+    return code;
+}
+
+/// base^(1 - count), ..., 1 / base, 1 by repeated division in double: never pow(), whose last digits differ between libraries.
+inline std::vector<double> powers_below_one(double base, std::size_t count)
+{
+    std::vector<double> levels(count);
+    double level = 1;
+    for (std::size_t k = count; k > 0; --k, level /= base) levels[k - 1] = level;
+    return levels;
+}
+
+/// @throws error invalid_option unless base is finite and above 1, by enough that levels differ.
+inline void check_base(double base)
+{
+    if (!(is_finite(base) && base >= 1.0009765625)) throw error(error_code::invalid_option, "base", text_of(base), "must be finite and at least 1 + 2^-10");
+}
+/// @throws error invalid_option unless the number of levels is from 1 to 127, and the lowest one at least 2^-100 of the highest.
+inline void check_levels(double base, std::size_t levels)
+{
+    if (levels < 1 || levels > 127) throw error(error_code::invalid_option, "levels", std::to_string(levels), "must be from 1 to 127");
+    if (powers_below_one(base, levels).front() < 0x1p-100)
+        throw error(error_code::invalid_option, "levels", std::to_string(levels), "reach below 2^-100 of the highest; ask for fewer, or for a smaller base");
+}
+
+} // namespace compress
+} // namespace gradcomp

@@ -1,0 +1,50 @@
+/// @file General rounding: any increasing set of levels, relative to the largest element of each bucket.
+#pragma once
+
+#include <gradcomp/compress/level_code.hpp>
+#include <gradcomp/core/concepts.hpp>
+
+namespace gradcomp {
+inline namespace compress {
+
+/// |x_i| / max|x| becomes one of the two levels beside it, sign kept: at random with E C(x) = x, or the nearest. 0 is always a level.
+///
+/// Bytes on the wire: d (1 + ceil(log2(levels + 1))) / 8 + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. With rho the largest
+/// ratio of neighbours, stochastic in U((rho + 1/rho + 2) / 4), nearest in B3((rho + 1)^2 / (4 rho)), each with what the lowest level adds
+/// (theory::level_zeta, level_error). What is no contraction for these numbers, attach() refuses with error feedback. 16 random bits decide.
+/// @cite Beznosikov et al., JMLR 24(276), section on compressors, (e) and (g).
+template <rounding Rounding = rounding::stochastic> struct level_rounding {
+    std::vector<double> levels = {0.25, 0.5, 0.75, 1}; ///< increasing, above 0, the last one 1; at most 127
+    std::size_t bucket = code_tile;                    ///< elements of a bucket: a power of two from 8 to 512
+
+    static constexpr bool unbiased = Rounding == rounding::stochastic, contractive = true, shared_support = false, additive = false;
+    static constexpr int passes = 1, rounds = 1;
+    /// @throws error invalid_option.
+    void check() const
+    {
+        check_bucket(bucket);
+        if (levels.empty() || levels.size() > 127) throw error(error_code::invalid_option, "levels", std::to_string(levels.size()), "must be from 1 to 127 numbers");
+        for (std::size_t k = 0; k < levels.size(); ++k)
+            if (!(levels[k] >= (k == 0 ? 0x1p-100 : levels[k - 1] * 1.0009765625)))
+                throw error(error_code::invalid_option, "levels[" + std::to_string(k) + "]", text_of(levels[k]), "levels must increase, by 2^-10 at least, from 2^-100 or above");
+        if (levels.back() != 1) throw error(error_code::invalid_option, "levels", text_of(levels.back()), "the last level must be 1");
+    }
+    theory::membership classes(std::size_t d) const
+    {
+        if (d == 0) return theory::identity();
+        double rho = 1;
+        for (std::size_t k = 1; k < levels.size(); ++k) rho = std::max(rho, levels[k] / levels[k - 1]);
+        const std::size_t n = std::min(d, bucket);
+        return unbiased ? theory::unbiased(theory::level_zeta(n, rho, levels.front())) : theory::leaving(theory::level_error(n, 0, rho, levels.front()));
+    }
+
+    template <class T> auto code() const { return code_of_levels<T, level_unit::largest, Rounding>(levels); }
+    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    {
+        return coded<T, Executor, decltype(code<T>())>(with, code<T>(), bucket);
+    }
+};
+static_assert(compressor<level_rounding<>> && quantizer<level_rounding<rounding::nearest>>);
+
+} // namespace compress
+} // namespace gradcomp
