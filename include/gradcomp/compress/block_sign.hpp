@@ -3,26 +3,10 @@
 
 #include <gradcomp/compress/coded.hpp>
 #include <gradcomp/core/concepts.hpp>
+#include <gradcomp/core/sign_code.hpp>
 
 namespace gradcomp {
 inline namespace compress {
-
-/// One bit an element, set for p < 0, so that sign(0) = +1; c is the bucket's scale with that sign.
-template <class T> struct sign_code {
-    using value_type = T;
-    using bucket = T;
-    static constexpr int most_bits = 1, parameters = 1;
-    static constexpr measure measured = measure::mean;
-    static constexpr bool stochastic = false;
-
-    GRADCOMP_HD GRADCOMP_INLINE int bits() const { return 1; }
-    GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>& seen, std::size_t, T* wire) const { wire[0] = limited_scale(seen.first); }
-    GRADCOMP_HD bool valid(const T* wire) const { return is_scale(wire[0]) || bits_of(wire[0]) == bits_of(not_a_number<T>()); }
-    GRADCOMP_HD GRADCOMP_INLINE T open(const T* wire) const { return wire[0]; }
-    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, T, std::uint32_t) const { return p < T(0); }
-    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, T scale) const { return code & 1u ? -scale : scale; }
-};
-static_assert(tile_code<sign_code<float>> && tile_code<sign_code<double>>);
 
 /// Block-Sign: C(x)_B = sign(x_B) ||x_B||_1 / |B| for each block B; sign(0) = +1.
 ///
@@ -39,9 +23,9 @@ struct block_sign {
     theory::membership classes(std::size_t d) const { return theory::scaled_sign(std::min(d, bucket)); }
 
     template <class T> sign_code<T> code() const { return {}; }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, sign_code<T>>(with, code<T>(), bucket);
+        return coded<T, Executor, sign_code<T>>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<block_sign> && quantizer<block_sign>);

@@ -101,9 +101,9 @@ template <class Format, rounding Rounding = rounding::nearest> struct cast {
     }
 
     template <class T> cast_code<T, Format, Rounding> code() const { return {}; }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, cast_code<T, Format, Rounding>>(with, code<T>(), bucket);
+        return coded<T, Executor, cast_code<T, Format, Rounding>>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<cast<half>> && quantizer<cast<fp8_e4m3, rounding::stochastic>>);

@@ -41,9 +41,9 @@ template <norm Norm = norm::two, rounding Rounding = rounding::stochastic> struc
     }
 
     template <class T> auto code() const { return code_of_levels<T, unit_of_norm(Norm), Rounding>(powers_below_one(base, levels)); }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, decltype(code<T>())>(with, code<T>(), bucket);
+        return coded<T, Executor, decltype(code<T>())>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<exponential_dithering<>> && quantizer<exponential_dithering<norm::one>>);

@@ -47,9 +47,9 @@ template <rounding Rounding = rounding::stochastic> struct exponential_rounding 
         }
         return code;
     }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, decltype(code<T>())>(with, code<T>(), bucket);
+        return coded<T, Executor, decltype(code<T>())>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<exponential_rounding<>> && quantizer<exponential_rounding<rounding::nearest>>);

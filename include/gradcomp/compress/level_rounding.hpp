@@ -39,9 +39,9 @@ template <rounding Rounding = rounding::stochastic> struct level_rounding {
     }
 
     template <class T> auto code() const { return code_of_levels<T, level_unit::largest, Rounding>(levels); }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, decltype(code<T>())>(with, code<T>(), bucket);
+        return coded<T, Executor, decltype(code<T>())>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<level_rounding<>> && quantizer<level_rounding<rounding::nearest>>);

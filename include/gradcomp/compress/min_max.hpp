@@ -81,9 +81,9 @@ template <rounding Rounding = rounding::stochastic> struct min_max {
     }
 
     template <class T> range_code<T, Rounding> code() const { return range_code<T, Rounding>(bits); }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, range_code<T, Rounding>>(with, code<T>(), bucket);
+        return coded<T, Executor, range_code<T, Rounding>>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<min_max<>> && quantizer<min_max<rounding::nearest>>);

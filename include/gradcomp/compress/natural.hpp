@@ -113,9 +113,9 @@ template <exponents Exponents = exponents::exact> struct natural {
         if constexpr (Exponents == exponents::exact) return natural_code<T>{};
         else return natural8_code<T>{};
     }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, decltype(code<T>())>(with, code<T>(), bucket);
+        return coded<T, Executor, decltype(code<T>())>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<natural<>> && quantizer<natural<>> && quantizer<natural<exponents::per_bucket>>);

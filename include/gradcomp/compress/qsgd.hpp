@@ -73,9 +73,9 @@ template <norm Norm = norm::two> struct qsgd {
     }
 
     template <class T> linear_code<T, Norm> code() const { return linear_code<T, Norm>(bits); }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, linear_code<T, Norm>>(with, code<T>(), bucket);
+        return coded<T, Executor, linear_code<T, Norm>>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<qsgd<>> && quantizer<qsgd<norm::infinity>>);

@@ -21,9 +21,9 @@ struct tern_grad {
     theory::membership classes(std::size_t d) const { return theory::unbiased(theory::dithering_by_largest(std::min(d, bucket), 1)); }
 
     template <class T> linear_code<T, norm::infinity> code() const { return linear_code<T, norm::infinity>(2); }
-    template <class T, class Executor> auto start(const Executor&, const coder_start& with) const
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
-        return coded<T, Executor, linear_code<T, norm::infinity>>(with, code<T>(), bucket);
+        return coded<T, Executor, linear_code<T, norm::infinity>>(executor, with, code<T>(), bucket);
     }
 };
 static_assert(compressor<tern_grad> && quantizer<tern_grad>);

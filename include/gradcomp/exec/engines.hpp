@@ -47,6 +47,14 @@ template <class Executor, class T> class subset_engine;
 /// scatter(executor, layout, target, const T* message, const std::uint32_t* index); fallbacks().
 template <class Executor, class T> class top_k_engine;
 
+/// Codes of few bits, bucket by bucket: engine(executor, layout, coded_form).
+/// encode(..., choice_key, code, coded_form, std::byte* message, options); check(executor, layout, code, coded_form, message) for what a peer sent;
+/// decode(..., target, code, coded_form, const std::byte* message).
+template <class Executor, class T, class Code> class code_engine;
+
+/// The same for the sign with one exact scale for each tensor: sign_code in a coded_form of whole tensors.
+template <class Executor, class T> class sign_engine;
+
 /// What a run's random choices start from; step and selection complete it to a random_stream.
 struct choice_key {
     std::uint64_t seed = 0;
