@@ -5,6 +5,7 @@
 #include <gradcomp/compress/block_sign.hpp>
 #include <gradcomp/compress/by_tensor.hpp>
 #include <gradcomp/compress/cast.hpp>
+#include <gradcomp/compress/chain.hpp>
 #include <gradcomp/compress/delta_scaling.hpp>
 #include <gradcomp/compress/exponential_dithering.hpp>
 #include <gradcomp/compress/exponential_rounding.hpp>
@@ -16,6 +17,7 @@
 #include <gradcomp/compress/qsgd.hpp>
 #include <gradcomp/compress/rand_k.hpp>
 #include <gradcomp/compress/random_block.hpp>
+#include <gradcomp/compress/scaled.hpp>
 #include <gradcomp/compress/sign.hpp>
 #include <gradcomp/compress/tern_grad.hpp>
 #include <gradcomp/compress/top_k.hpp>

@@ -14,12 +14,14 @@ namespace conformance {
 template <class C> inline constexpr bool sends_whole_elements = !gc::quantizer<C>;
 template <> inline constexpr bool sends_whole_elements<gc::delta_scaling> = false;
 template <> inline constexpr bool sends_whole_elements<gc::sign<>> = false;
+template <class S, class Q> inline constexpr bool sends_whole_elements<gc::chain<S, Q>> = false;
 template <gc::indices I> inline constexpr bool sends_whole_elements<gc::rand_k<I, gc::scaling::unbiased>> = false;
 
 /// Whether the operator's class is attained at x = (1, ..., 1).
 template <class C> inline constexpr bool tight_at_ones = !gc::quantizer<C>;
 template <class... Cases> inline constexpr bool tight_at_ones<gc::by_tensor<Cases...>> = false;
 template <> inline constexpr bool tight_at_ones<gc::sign<>> = false;
+template <class S, class Q> inline constexpr bool tight_at_ones<gc::chain<S, Q>> = false;
 
 /// Whether some outcomes are so rare that repeated draws of an input with magnitudes over many decades never see them: an element far below
 /// its bucket's scale is rounded up once in a million draws.

@@ -38,6 +38,7 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
     static constexpr int passes = 1, rounds = 1;
     /// @throws error invalid_option.
     void check() const { check_ratio(ratio); }
+    std::size_t kept(std::size_t d) const { return kept_of(d, ratio, k); } ///< elements of d that a message carries
     theory::membership classes(std::size_t d) const
     {
         if (d == 0) return theory::identity();
@@ -53,6 +54,7 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
         }
         std::size_t elements() const { return additive ? layout_.kept : 0; }
         std::size_t bytes() const { return values_bytes() + (shared_support ? 0 : layout_.kept * sizeof(std::uint32_t)); }
+        const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
         std::size_t fallbacks() const { return 0; }
 
         template <class Rules>

@@ -34,6 +34,7 @@ struct random_block {
         const std::size_t wanted = kept_of(d, ratio, k);
         return {.size = d, .kept = block_choice::kept_for(wanted, block), .block = block_choice::block_for(wanted, block)};
     }
+    std::size_t kept(std::size_t d) const { return choice(d).kept; } ///< elements of d that a message carries
     theory::membership classes(std::size_t d) const
     {
         const block_choice c = choice(d);
@@ -50,6 +51,7 @@ struct random_block {
         }
         std::size_t elements() const { return layout_.kept; }
         std::size_t bytes() const { return layout_.kept * sizeof(T); }
+        const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
         std::size_t fallbacks() const { return 0; }
 
         template <class Rules>

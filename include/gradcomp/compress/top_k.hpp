@@ -27,6 +27,7 @@ struct top_k {
     static constexpr int passes = 1, rounds = 1;
     /// @throws error invalid_option.
     void check() const { check_ratio(ratio); }
+    std::size_t kept(std::size_t d) const { return kept_of(d, ratio, k); } ///< elements of d that a message carries
     theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::top_k(d, kept_of(d, ratio, k)); }
 
     template <class T, class Executor> class coder {
@@ -38,6 +39,7 @@ struct top_k {
         }
         std::size_t elements() const { return 0; }
         std::size_t bytes() const { return layout_.kept * (sizeof(T) + sizeof(std::uint32_t)); }
+        const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
         std::size_t fallbacks() const { return engine_.fallbacks(); }
 
         template <class Rules>

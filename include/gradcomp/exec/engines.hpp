@@ -55,6 +55,13 @@ template <class Executor, class T, class Code> class code_engine;
 /// The same for the sign with one exact scale for each tensor: sign_code in a coded_form of whole tensors.
 template <class Executor, class T> class sign_engine;
 
+/// The second half of a sparsifier and a quantizer: engine(executor, layout, values, coded_form, bytes) for a sparsifier's layout and message and
+/// its kept values as a layout of their own. plain() is room for a message of the sparsifier, values first, then indices.
+/// encode(executor, values, now, choice_key, code, coded_form, message) leaves in plain() what the codes miss; settle(executor, rules, sparsifier)
+/// returns that to the memory; decode(executor, values, code, coded_form, message) fills plain(); encode_indices and decode_indices move
+/// the indices between plain() and their shortest form.
+template <class Executor, class T, class Code> class chain_engine;
+
 /// What a run's random choices start from; step and selection complete it to a random_stream.
 struct choice_key {
     std::uint64_t seed = 0;

@@ -148,6 +148,22 @@ constexpr double level_error(std::size_t b, int p, double rho, double lowest)
     return between * between + below * below * d * (p == 1 ? d : 1);
 }
 
+/// x -> Q(A(x)): A keeps some elements as they are and drops the others, q = its B1 alpha, Q quantizes what is kept and leaves 0 at 0.
+///
+/// With y = A(x): s(Q A) = E||Q(y)||^2 and <Q(y), x> = <Q(y), y>, so the bounds of Q carry over times E||y||^2 / ||x||^2 >= q; and
+/// ||Q(y) - x||^2 = ||x||^2 - ||y||^2 + ||Q(y) - y||^2 <= (1 - q / delta) ||x||^2.
+constexpr membership chained(const membership& a, const membership& of_q)
+{
+    if (!a.b1) return nothing();
+    const double q = a.b1->alpha;
+    const membership m = complete(of_q);
+    membership out;
+    if (m.b1) out.b1 = class_b1{q * m.b1->alpha, m.b1->beta};
+    if (m.b2) out.b2 = class_b2{q * m.b2->gamma, m.b2->beta};
+    if (m.b3) out.b3 = class_b3{m.b3->delta / q};
+    return complete(out);
+}
+
 /// One operator from two on disjoint parts of x, C(x, y) = (A(x), B(y)): of each class the worse parameters.
 ///
 /// Every inequality is linear in s, t and ||x||^2, each of which is the sum over the parts, so a bound with one constant for all parts holds

@@ -1,6 +1,7 @@
 /// @file The engines of exec::cpu: what a coder asks of the executor, segment by segment.
 #pragma once
 
+#include <gradcomp/exec/cpu/chain_engine.hpp>
 #include <gradcomp/exec/cpu/code_engines.hpp>
 #include <gradcomp/exec/cpu/gather_blocks.hpp>
 #include <gradcomp/exec/cpu/scatter.hpp>
