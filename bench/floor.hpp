@@ -70,6 +70,60 @@ struct read_kernel {
     }
 };
 
+/// m += s * g, and `bits` bits an element written beside it, tile by tile: the traffic of a quantizer with a memory.
+struct code_kernel {
+    const float* g;
+    float* m;
+    std::byte* codes;
+    std::size_t bytes_a_tile; ///< 512 elements
+    float scale;
+    std::size_t n;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        for (std::size_t base = 0, tile = 0; base < n; base += 512, ++tile) {
+            std::size_t count = n - base < 512 ? n - base : 512;
+            asm("" : "+r"(count));
+            GRADCOMP_INDEPENDENT
+            for (std::size_t i = base; i < base + count; ++i) m[i] = gradcomp::multiply_add(scale, g[i], m[i]);
+            std::memset(codes + tile * bytes_a_tile, static_cast<int>(tile), bytes_a_tile);
+        }
+    }
+};
+
+/// Reads `bits` bits an element and writes a float past the caches (or adds to it in place): the traffic of decoding.
+template <bool Update> struct decode_kernel {
+    const std::byte* codes;
+    float* x;
+    std::size_t bytes_a_tile; ///< 512 elements
+    std::size_t n;
+    std::uint32_t* seen;
+
+    template <isa Level> GRADCOMP_INLINE void run() const
+    {
+        alignas(64) float tile[512] = {};
+        std::uint64_t lanes[8] = {};
+        for (std::size_t base = 0, t = 0; base < n; base += 512, ++t) {
+            std::size_t count = n - base < 512 ? n - base : 512;
+            asm("" : "+r"(count));
+            const std::byte* at = codes + t * bytes_a_tile;
+            for (std::size_t b = 0; b + 64 <= bytes_a_tile; b += 64)
+                for (std::size_t j = 0; j < 8; ++j) {
+                    std::uint64_t word;
+                    std::memcpy(&word, at + b + 8 * j, 8);
+                    lanes[j] ^= word;
+                }
+            if constexpr (Update) {
+                GRADCOMP_INDEPENDENT
+                for (std::size_t i = base; i < base + count; ++i) x[i] -= 1e-9f;
+            } else {
+                gradcomp::exec::detail::stream_copy(Level, x + base, tile, count * sizeof(float));
+            }
+        }
+        for (const std::uint64_t lane : lanes) *seen ^= static_cast<std::uint32_t>(lane);
+    }
+};
+
 /// Runs kernel_of(first, count) on every member's share of n elements.
 template <class KernelOf> void on_team(const cpu_team& team, std::size_t n, KernelOf kernel_of)
 {
