@@ -18,6 +18,6 @@ configure_package_config_file(cmake/gradcomp-config.cmake.in ${PROJECT_BINARY_DI
     INSTALL_DESTINATION ${gradcomp_package_dir})
 # Before 1.0 a minor version may change names; header-only code does not care about the architecture.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/gradcomp-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
-install(FILES ${PROJECT_BINARY_DIR}/gradcomp-config.cmake ${PROJECT_BINARY_DIR}/gradcomp-config-version.cmake
+install(FILES ${PROJECT_BINARY_DIR}/gradcomp-config.cmake ${PROJECT_BINARY_DIR}/gradcomp-config-version.cmake cmake/gradcomp_nccl.cmake
     DESTINATION ${gradcomp_package_dir})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -8,7 +8,7 @@ from report import ROOT, Report
 
 # A room includes itself and the rooms of lower levels; rooms of one level never include each other.
 LEVELS = [["core"], ["theory", "exec"], ["comm"], ["compress", "memory", "reduce", "optim", "observe", "state"], ["stack"],
-          ["policy_stack.hpp"], ["gradcomp.hpp"], ["cuda.cuh"]]
+          ["policy_stack.hpp"], ["gradcomp.hpp", "nccl.hpp"], ["cuda.cuh"]]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 CUDA_MACROS = re.compile(r"__CUDACC__|__CUDA_ARCH__")
 CUDA_FILES = {"core/config.hpp", "core/scalar.hpp"}

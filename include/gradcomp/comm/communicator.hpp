@@ -4,6 +4,7 @@
 #include <gradcomp/core/error.hpp>
 #include <gradcomp/core/view.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +83,10 @@ concept communicator = is_handle<C> && has_memory_space<C> && has_rank<C> && has
 /// Beyond the concept: bytes_sent() counts what this rank has sent so far, in bytes.
 template <class C>
 concept counts_bytes_sent = requires(const C& c) { { c.bytes_sent() } -> std::same_as<std::uint64_t>; };
+
+/// Beyond the concept, in device memory: the calls only enqueue; wait(within) returns once they are done, or throws when that takes longer.
+template <class C>
+concept finishes_later = requires(const C& c, std::chrono::microseconds within) { c.wait(within); };
 
 /// Beyond the concept: fail(cause) tells the other ranks at once that this one cannot go on.
 template <class C>

@@ -1,6 +1,7 @@
 /// @file The communicator whose ranks are threads of one process.
 #pragma once
 
+#include <gradcomp/comm/argument_checks.hpp>
 #include <gradcomp/comm/communicator.hpp>
 #include <gradcomp/comm/in_process_group.hpp>
 #include <gradcomp/comm/ring_chunks.hpp>
@@ -8,7 +9,6 @@
 #include <concepts>
 #include <cstring>
 #include <exception>
-#include <functional>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -35,7 +35,7 @@ public:
     /// The handle of `rank` in `group`, which must outlive it. @throws error invalid_argument unless 0 <= rank < group.size().
     in_process(in_process_group& group, int rank) : group_(&group), rank_(rank)
     {
-        require(rank >= 0 && rank < group.size(), "rank", rank, "must be at least 0 and below the size of the group");
+        checks().require(rank >= 0 && rank < group.size(), "rank", rank, "must be at least 0 and below the size of the group");
     }
 
     int rank() const noexcept { return rank_; }
@@ -49,10 +49,7 @@ public:
     /// @tparam T float, double, uint32_t or uint64_t; deduced from `out`, or named: all_reduce<float>(vector, vector).
     template <summable T> void all_reduce(std::type_identity_t<host_view<const T>> in, host_view<T> out) const
     {
-        require(in.size() == out.size(), "all_reduce.out", out.size(), "must have as many elements as in");
-        require_memory("all_reduce.in", in);
-        require_memory("all_reduce.out", out);
-        if (in.data() != out.data()) require_apart("all_reduce.out", in, out);
+        checks().require_reduction(in, out);
         group_->begin(rank_, {.what = operation::all_reduce, .element = element_name<T>, .count = in.size(),
             .in = in.data(), .shared_bytes = in.size_bytes()});
         const int ranks = size(), own = chunk_owned_by(rank_, ranks);
@@ -67,8 +64,8 @@ public:
     /// `all` = every rank's `mine` in rank order. `mine` may be its own place in `all`. Sends (size() - 1) * mine.size() bytes, as a ring does.
     void all_gather(host_view<const std::byte> mine, host_view<std::byte> all) const
     {
-        require_places("all_gather.all", mine, all);
-        require_memory("all_gather.mine", mine);
+        checks().require_places("all_gather.all", mine, all);
+        checks().require_memory("all_gather.mine", mine);
         group_->begin(rank_, {.what = operation::all_gather, .count = mine.size(), .in = mine.data()});
         collect(mine.size(), all.data());
         group_->finish(rank_);
@@ -78,9 +75,9 @@ public:
     /// As all_gather, on rank `root` only; elsewhere `all` is ignored. Every rank but the root sends mine.size() bytes.
     void gather(host_view<const std::byte> mine, host_view<std::byte> all, int root) const
     {
-        require_root("gather.root", root);
-        require_memory("gather.mine", mine);
-        if (rank_ == root) require_places("gather.all", mine, all);
+        checks().require_root("gather.root", root);
+        checks().require_memory("gather.mine", mine);
+        if (rank_ == root) checks().require_places("gather.all", mine, all);
         group_->begin(rank_, {.what = operation::gather, .count = mine.size(), .root = root, .in = mine.data()});
         if (rank_ == root) collect(mine.size(), all.data());
         group_->finish(rank_);
@@ -90,8 +87,8 @@ public:
     /// Every rank's `data` becomes the root's. Every rank but the root's predecessor sends data.size() bytes, as a pipelined ring does.
     void broadcast(host_view<std::byte> data, int root) const
     {
-        require_root("broadcast.root", root);
-        require_memory("broadcast.data", data);
+        checks().require_root("broadcast.root", root);
+        checks().require_memory("broadcast.data", data);
         group_->begin(rank_, {.what = operation::broadcast, .count = data.size(), .root = root, .in = data.data()});
         if (rank_ != root) copy(data.data(), sent_by<std::byte>(root), data.size());
         group_->finish(rank_);
@@ -101,11 +98,7 @@ public:
     /// Block s of rank r's `in` becomes block r of rank s's `out`; size() blocks of in.size() / size() bytes. Sends all blocks but its own.
     void all_to_all(host_view<const std::byte> in, host_view<std::byte> out) const
     {
-        require(in.size() == out.size(), "all_to_all.out", out.size(), "must have as many bytes as in");
-        require(in.size() % static_cast<std::size_t>(size()) == 0, "all_to_all.in", in.size(), "must be a multiple of the number of ranks");
-        require_memory("all_to_all.in", in);
-        require_memory("all_to_all.out", out);
-        require_apart("all_to_all.out", in, out);
+        checks().require_blocks(in, out);
         group_->begin(rank_, {.what = operation::all_to_all, .count = in.size(), .in = in.data()});
         const std::size_t block = in.size() / static_cast<std::size_t>(size());
         for (int step = 0; step < size(); ++step) {
@@ -126,35 +119,7 @@ public:
     void fail(std::exception_ptr cause) const { group_->fail(rank_, std::move(cause)); }
 
 private:
-    template <class Value> void require(bool holds, const char* field, Value value, const char* sentence) const
-    {
-        if (!holds) throw error(error_code::invalid_argument, field, std::to_string(value), sentence, {.rank = rank_});
-    }
-    void require_root(const char* field, int root) const { require(root >= 0 && root < size(), field, root, "must be a rank of the group"); }
-
-    template <class T> void require_memory(const char* field, host_view<T> data) const
-    {
-        if (data.data() == nullptr && !data.empty())
-            throw error(error_code::invalid_argument, field, "null", "must point to " + std::to_string(data.size()) + " elements", {.rank = rank_});
-    }
-
-    template <class T> void require_apart(const char* field, host_view<const T> in, host_view<T> out) const
-    {
-        const std::less<const T*> before;
-        if (in.empty() || out.empty() || !before(in.data(), out.data() + out.size()) || !before(out.data(), in.data() + in.size())) return;
-        throw error(error_code::overlap, field, std::to_string(out.data() - in.data()) + " elements from the input", "must not overlap it",
-            {.rank = rank_});
-    }
-
-    /// `all` holds one place per rank, and `mine` is outside of it or exactly its own place.
-    void require_places(const char* field, host_view<const std::byte> mine, host_view<std::byte> all) const
-    {
-        require(all.size() / static_cast<std::size_t>(size()) == mine.size() && all.size() % static_cast<std::size_t>(size()) == 0, field, all.size(),
-            "must be the bytes of one message times the number of ranks");
-        require_memory(field, all);
-        if (!mine.empty() && mine.data() != all.data() + place(rank_, mine.size())) require_apart(field, mine, all);
-    }
-
+    argument_checks checks() const { return {rank_, size()}; }
     static std::size_t place(int rank, std::size_t size) { return static_cast<std::size_t>(rank) * size; }
     std::uint64_t others() const { return static_cast<std::uint64_t>(size() - 1); }
     void sent(std::uint64_t bytes) const { group_->at(rank_).bytes_sent.fetch_add(bytes, std::memory_order_relaxed); }
