@@ -4,11 +4,13 @@
 #include <gradcomp/core/view.hpp>
 #include <gradcomp/reduce/gathered.hpp>
 
+#include <vector>
+
 namespace gradcomp {
 inline namespace reduce {
 
 /// For any message, sparse ones above all. Bytes sent per rank and step: (n - 1) (16 bytes of header + message, padded to 16).
-/// The sum is formed in rank order, so it is the same on all ranks and in all runs.
+/// The sum is formed in rank order, so it is the same on all ranks and in all runs. Over device memory exchange() waits for the headers.
 template <class Communicator> struct all_gather {
     Communicator communicator;
 
@@ -23,7 +25,7 @@ template <class Communicator> struct all_gather {
     public:
         state(const all_gather& options, std::size_t, std::size_t bytes, std::size_t)
             : communicator_(options.communicator), bytes_(bytes), mine_(gathered_stride(bytes)),
-              all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()))
+              all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size())), headers_(static_cast<std::size_t>(options.communicator.size()))
         {
         }
         std::byte* message() { return mine_.data() + sizeof(gathered_header); }
@@ -33,11 +35,9 @@ template <class Communicator> struct all_gather {
         bool exchange(bool bad, std::uint32_t step)
         {
             const gathered_header header{step, bad ? verdict::rejected : verdict::accepted, bytes_};
-            std::memcpy(mine_.data(), &header, sizeof header);
+            comm::write_small(communicator_, mine_.data(), header);
             communicator_.all_gather(view<const std::byte, Executor::space>(mine_.data(), mine_.size()), view<std::byte, Executor::space>(all_.data(), all_.size()));
-            bool any = false;
-            for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).said != verdict::accepted;
-            return any;
+            return any_rejects(communicator_, std::span(headers_), all_.data(), mine_.size(), step, bytes_);
         }
 
         std::size_t received() const { return static_cast<std::size_t>(communicator_.size()); }
@@ -49,6 +49,7 @@ template <class Communicator> struct all_gather {
         Communicator communicator_;
         std::size_t bytes_;
         typename Executor::template buffer<std::byte> mine_, all_;
+        std::vector<gathered_header> headers_;
     };
 };
 

@@ -4,11 +4,13 @@
 #include <gradcomp/core/view.hpp>
 #include <gradcomp/reduce/gathered.hpp>
 
+#include <vector>
+
 namespace gradcomp {
 inline namespace reduce {
 
 /// For any message; the server rule's state lives on the root only. Bytes per step: each other rank sends message + 16, and the root sends
-/// the parameters + 16 to each of them. The sum is formed in rank order.
+/// the parameters + 16 to each of them. The sum is formed in rank order. Over device memory exchange() and publish() wait for the headers.
 template <class Communicator> struct gather_to_root {
     Communicator communicator;
     int root = 0;
@@ -26,7 +28,7 @@ template <class Communicator> struct gather_to_root {
         state(const gather_to_root& options, std::size_t, std::size_t bytes, std::size_t parameters)
             : communicator_(options.communicator), root_(checked_root(options)), bytes_(bytes), mine_(gathered_stride(bytes)),
               all_(is_root() ? gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()) : 0),
-              news_(sizeof(gathered_header) + parameters * sizeof(T))
+              news_(sizeof(gathered_header) + parameters * sizeof(T)), headers_(is_root() ? static_cast<std::size_t>(options.communicator.size()) : 0)
         {
         }
         std::byte* message() { return mine_.data() + sizeof(gathered_header); }
@@ -37,12 +39,9 @@ template <class Communicator> struct gather_to_root {
         bool exchange(bool bad, std::uint32_t step)
         {
             const gathered_header header{step, bad ? verdict::rejected : verdict::accepted, bytes_};
-            std::memcpy(mine_.data(), &header, sizeof header);
+            comm::write_small(communicator_, mine_.data(), header);
             communicator_.gather(view<const std::byte, Executor::space>(mine_.data(), mine_.size()), view<std::byte, Executor::space>(all_.data(), all_.size()), root_);
-            bool any = false;
-            if (is_root())
-                for (int r = 0; r < communicator_.size(); ++r) any |= read_header(frame(static_cast<std::size_t>(r)), step, bytes_, r).said != verdict::accepted;
-            return any;
+            return is_root() && any_rejects(communicator_, std::span(headers_), all_.data(), mine_.size(), step, bytes_);
         }
 
         std::size_t received() const { return is_root() ? static_cast<std::size_t>(communicator_.size()) : 0; }
@@ -56,11 +55,12 @@ template <class Communicator> struct gather_to_root {
         {
             const std::size_t payload = news_.size() - sizeof(gathered_header);
             if (is_root()) {
-                const gathered_header header{step, said, payload};
-                std::memcpy(news_.data(), &header, sizeof header);
+                comm::write_small(communicator_, news_.data(), gathered_header{step, said, payload});
             }
             communicator_.broadcast(view<std::byte, Executor::space>(news_.data(), news_.size()), root_);
-            return read_header(news_.data(), step, payload, root_).said;
+            const auto header = comm::read_one<gathered_header>(communicator_, news_.data());
+            check_header(header, step, payload, root_);
+            return header.said;
         }
 
     private:
@@ -76,6 +76,7 @@ template <class Communicator> struct gather_to_root {
         int root_;
         std::size_t bytes_;
         typename Executor::template buffer<std::byte> mine_, all_, news_;
+        std::vector<gathered_header> headers_;
     };
 };
 

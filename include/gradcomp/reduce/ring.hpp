@@ -1,6 +1,7 @@
 /// @file Ring all-reduce of messages that add in flight.
 #pragma once
 
+#include <gradcomp/comm/small_copies.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/view.hpp>
 
@@ -12,7 +13,7 @@ inline namespace reduce {
 /// One all-reduce: every rank gets the sum of the messages. Needs additive messages of the same coordinates on all ranks.
 ///
 /// Bytes sent per rank and step: 2 (n - 1) / n of (message + one lane). The extra lane of one element counts the ranks that met NaN or Inf,
-/// so all of them skip the same step. Deterministic as the communicator's all_reduce is.
+/// so all of them skip the same step. Deterministic as the communicator's all_reduce is. Over device memory exchange() waits for that count.
 template <class Communicator> struct ring {
     Communicator communicator;
 
@@ -34,9 +35,9 @@ template <class Communicator> struct ring {
         /// @param bad this rank's vote; @return whether any rank voted so. @throws error of the communicator, with the messages intact.
         bool exchange(bool bad, std::uint32_t)
         {
-            mine_.data()[mine_.size() - 1] = bad ? T(1) : T(0);
+            comm::write_small(communicator_, mine_.data() + mine_.size() - 1, bad ? T(1) : T(0));
             communicator_.all_reduce(view<const T, Executor::space>(mine_.data(), mine_.size()), view<T, Executor::space>(sum_.data(), sum_.size()));
-            return !(sum_.data()[sum_.size() - 1] == T(0));
+            return !(comm::read_one<T>(communicator_, sum_.data() + sum_.size() - 1) == T(0));
         }
 
         std::size_t received() const { return 1; } ///< messages to decode after an exchange; their sum is the sum over ranks
