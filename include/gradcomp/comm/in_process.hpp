@@ -54,7 +54,7 @@ public:
             .in = in.data(), .shared_bytes = in.size_bytes()});
         const int ranks = size(), own = chunk_owned_by(rank_, ranks);
         const ring_chunk mine = chunk_of(in.size(), ranks, own);
-        T* const sums = reinterpret_cast<T*>(group_->shared_.get());
+        T* const sums = reinterpret_cast<T*>(group_->shared_);
         if (mine.size > 0) sum_in_ring_order([&](int peer) { return sent_by<T>(peer) + mine.offset; }, own, ranks, mine.size, sums + mine.offset);
         group_->finish(rank_);
         copy(out.data(), sums, out.size_bytes()); // nobody changes sums before this rank has come to its next call
@@ -119,6 +119,7 @@ public:
     void fail(std::exception_ptr cause) const { group_->fail(rank_, std::move(cause)); }
 
 private:
+    template <class> friend class in_process_device;
     argument_checks checks() const { return {rank_, size()}; }
     static std::size_t place(int rank, std::size_t size) { return static_cast<std::size_t>(rank) * size; }
     std::uint64_t others() const { return static_cast<std::uint64_t>(size() - 1); }

@@ -3,7 +3,7 @@
 
 #include <gradcomp/comm/agreement.hpp>
 #include <gradcomp/comm/failure.hpp>
-#include <gradcomp/comm/faults.hpp>
+#include <gradcomp/comm/in_process_options.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -22,11 +22,6 @@
 
 namespace gradcomp::comm {
 
-struct in_process_options {
-    std::chrono::microseconds deadline = std::chrono::seconds(30); ///< longest wait of one call
-    fault_plan faults = {};
-};
-
 /// The state shared by `size` ranks, each a thread. It must outlive every call.
 ///
 /// It takes its memory here, and one message's worth in the first all_reduce of each new largest size; other calls allocate nothing.
@@ -39,10 +34,7 @@ public:
     explicit in_process_group(int size, in_process_options options = {}) : size_(size), options_(std::move(options))
     {
         if (size < 1) throw error(error_code::invalid_option, "ranks", std::to_string(size), "must be at least 1");
-        if (options_.deadline.count() <= 0 || options_.deadline > std::chrono::hours(24 * 365))
-            throw error(error_code::invalid_option, "deadline", std::to_string(options_.deadline.count()) + " us",
-                "must be above 0 and at most a year");
-        check(options_.faults, size);
+        check(options_, size);
         seats_ = std::vector<seat>(static_cast<std::size_t>(size));
         arrivals_.resize(static_cast<std::size_t>(size));
         if (options_.faults.reorder) shuffle_arrivals(options_.faults, meeting_, arrivals_);
@@ -96,6 +88,7 @@ public:
 
 private:
     friend class in_process;
+    template <class> friend class in_process_device;
     using clock = std::chrono::steady_clock;
 
     /// One rank's part of the state, on cache lines of its own.
@@ -236,9 +229,10 @@ private:
     void provide(std::size_t bytes)
     {
         if (bytes <= shared_bytes_) return;
-        shared_.reset(new (std::nothrow) std::byte[bytes]);
-        shared_bytes_ = shared_ ? bytes : 0;
-        if (!shared_) poison(error_code::out_of_memory, "shared memory of the group", std::to_string(bytes) + " bytes", "could not be allocated");
+        if (!options_.memory) own_.reset(new (std::nothrow) std::byte[bytes]);
+        shared_ = options_.memory ? options_.memory(bytes) : own_.get();
+        shared_bytes_ = shared_ != nullptr ? bytes : 0;
+        if (shared_ == nullptr) poison(error_code::out_of_memory, "shared memory of the group", std::to_string(bytes) + " bytes", "could not be allocated");
     }
 
     template <class Which> std::string ranks_where(const Which& which) const
@@ -280,7 +274,8 @@ private:
     const int size_;
     const in_process_options options_;
     std::vector<seat> seats_;
-    std::unique_ptr<std::byte[]> shared_; ///< sums on their way from the rank that made them to all others
+    std::byte* shared_ = nullptr; ///< sums on their way from the rank that made them to all others
+    std::unique_ptr<std::byte[]> own_;
     std::size_t shared_bytes_ = 0;
     std::vector<int> arrivals_; ///< with faults.reorder: the rank that comes i-th to the current meeting
     mutable std::mutex mutex_;  ///< guards all below, and the seats; in a call, `wanted` and shared_ are read without it

@@ -280,6 +280,13 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     real(stream).add([here] { here->reach(); });
     return cudaSuccess;
 }
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    const std::lock_guard lock(event->mutex);
+    if (!event->last) return cudaSuccess;
+    const std::lock_guard of_mark(event->last->mutex);
+    return event->last->reached ? cudaSuccess : cudaErrorNotReady;
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int)
 {
     std::shared_ptr<mark> awaited;
