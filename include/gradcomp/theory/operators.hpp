@@ -64,6 +64,36 @@ constexpr membership rand_k_unbiased(std::size_t d, std::size_t k)
 /// message: b/d for one run of b of d elements that wraps around, kept/blocks for `kept` of `blocks` blocks drawn uniformly.
 constexpr membership random_block(double inclusion) { return random_sparsification(inclusion); }
 
+/// k coordinates one after the other, each with probability proportional to |x_i| among those left; C(x) = x there: random sparsification
+/// with q = k/d, tight at equal magnitudes. Larger elements are likelier to be in, so sum p_i x_i^2 >= (sum p_i) ||x||^2 / d (Chebyshev).
+constexpr membership adaptive_random(std::size_t d, std::size_t k) { return random_sparsification(kept_share(d, k)); }
+
+/// The `kept` blocks of the largest norm among `blocks`: they hold at least the mean share of ||x||^2. Tight at equal norms.
+constexpr membership block_top_k(std::size_t blocks, std::size_t kept) { return random_sparsification(kept_share(blocks, kept)); }
+
+/// The elements with |x_i| >= share max |x|, or the `capacity` largest where those are more: B1(q, 1) B2(q, 1) B3(1/q), tight. s = t, at least
+/// 1 / (1 + (d-1) share^2) where they fit (one maximum, the rest just below), and capacity / d where they do not, as for top_k.
+constexpr membership threshold_of_maximum(std::size_t d, double share, std::size_t capacity)
+{
+    if (d == 0) return identity();
+    if (!(share > 0 && share <= 1)) return nothing();
+    return random_sparsification(std::min(1 / (1 + (static_cast<double>(d) - 1) * share * share), kept_share(d, capacity)));
+}
+
+/// The elements with |x_i| >= factor ||x|| / sqrt(d), or the `capacity` largest where those are more: a contraction for factor <= 1, where at
+/// least one element reaches the threshold, so that at most factor^2 (d-1)/d of ||x||^2 stays where they fit. No class for factor > 1: equal
+/// magnitudes send nothing.
+constexpr membership threshold_of_norm(std::size_t d, double factor, std::size_t capacity)
+{
+    if (d == 0) return identity();
+    if (!(factor > 0 && factor <= 1)) return nothing();
+    const double size = static_cast<double>(d);
+    return random_sparsification(std::min(1 - factor * factor * (size - 1) / size, kept_share(d, capacity)));
+}
+
+/// The elements with |x_i| >= a fixed number: no class. An x below it everywhere sends nothing.
+constexpr membership threshold_absolute() { return nothing(); }
+
 // Quantizers: each acts on b elements that share a scale; over several buckets or tensors the worst counts, as in packed().
 
 /// Unbiased with E||C(x)||^2 <= zeta ||x||^2, and what follows; the identity for zeta = 1.
@@ -186,6 +216,24 @@ constexpr membership packed(std::span<const membership> parts)
     membership out = parts.front();
     for (const membership& part : parts.subspan(1)) out = packed(out, part);
     return out;
+}
+
+/// One operator after another: x -> Q(S(x)), where S keeps an element as it is or drops it (or, where S is unbiased, multiplies all that it
+/// keeps by one number) and Q is applied to what is kept and leaves zeros zero. With Q's classes for the number of elements that S keeps:
+/// unbiased if both are, U(zeta_S zeta_Q); B1(alpha_S alpha_Q, beta_S beta_Q); B2(gamma_S gamma_Q, beta_S beta_Q); B3(delta_S delta_Q) for
+/// an S that multiplies nothing.
+///
+/// With P the coordinates kept and y = S(x) = lambda P x: <Q(y), x> = <Q(y), y> / lambda and lambda <= beta_S give B1 and B2. For lambda = 1 what
+/// Q leaves behind is orthogonal to what S does: E||Q(y) - y||^2 + ||x - y||^2 <= ||x||^2 - ||y||^2 / delta_Q.
+constexpr membership chain(const membership& selects, const membership& quantizes)
+{
+    const membership s = complete(selects), q = complete(quantizes);
+    membership out;
+    if (s.u && q.u) out.u = class_u{s.u->zeta * q.u->zeta};
+    if (s.b1 && q.b1) out.b1 = class_b1{s.b1->alpha * q.b1->alpha, s.b1->beta * q.b1->beta};
+    if (s.b2 && q.b2) out.b2 = class_b2{s.b2->gamma * q.b2->gamma, s.b2->beta * q.b2->beta};
+    if (s.b3 && q.b3 && (!s.u || is_lossless(s))) out.b3 = class_b3{s.b3->delta * q.b3->delta};
+    return complete(out);
 }
 
 } // namespace gradcomp::theory
