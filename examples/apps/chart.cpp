@@ -31,7 +31,7 @@ std::string quoted(const std::string& text)
     return out + "'";
 }
 
-bool drawable(const chart& picture, double x, double y) { return std::isfinite(x) && std::isfinite(y) && (!picture.log_x || x > 0.0); }
+bool drawable(const chart& picture, double x, double y) { return std::isfinite(x) && std::isfinite(y) && (!picture.log_x || x > 0.0) && (!picture.log_y || y > 0.0); }
 
 /// The points of one series as a data block; false where none can be drawn.
 bool add_data(std::string& script, const chart& picture, std::size_t index)
@@ -48,7 +48,7 @@ bool add_data(std::string& script, const chart& picture, std::size_t index)
 void add_marks(std::string& script, const chart& picture)
 {
     for (const chart_mark& mark : picture.marks) {
-        if (!drawable(picture, mark.x, 0.0)) continue;
+        if (!drawable(picture, mark.x, 1.0)) continue;
         const std::string x = number(mark.x);
         script += "set arrow from " + x + ", graph 0 to " + x + ", graph 1 nohead back lc rgb '#dddddd'\n";
         script += "set label " + quoted(mark.text) + " at " + x + ", graph 0.03 offset 0.5, 0 left tc rgb '#777777' font ',11'\n";
@@ -59,12 +59,14 @@ void add_marks(std::string& script, const chart& picture)
 
 std::string to_gnuplot(const chart& picture, const std::filesystem::path& svg)
 {
-    std::string script = "set terminal svg size 960, 600 dynamic enhanced font 'Helvetica, 14' background rgb 'white'\n";
+    std::string script = std::string("set terminal svg size ") + (picture.compact ? "560, 460" : "960, 600") + " dynamic enhanced font 'Helvetica, " +
+        (picture.compact ? "15" : "14") + "' background rgb 'white'\n";
     script += "set output " + quoted(svg.string()) + "\n";
     script += "set title " + quoted(picture.title) + " noenhanced\nset xlabel " + quoted(picture.x_label) + " noenhanced\n";
     script += "set ylabel " + quoted(picture.y_label) + " noenhanced\nset key outside below center horizontal samplen 2 height 1 noenhanced\n";
     script += "set grid ytics lt 1 lc rgb '#dddddd'\nset border 3\nset tics nomirror\n";
     if (picture.log_x) script += "set logscale x\n";
+    if (picture.log_y) script += "set logscale y\nset format y '10^{%L}'\n";
     if (!picture.x_format.empty()) script += "set format x " + quoted(picture.x_format) + "\n";
     script += "set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\n";
     add_marks(script, picture);
@@ -75,7 +77,9 @@ std::string to_gnuplot(const chart& picture, const std::filesystem::path& svg)
         drawn = drawn || filled;
         plots += plots.empty() ? "plot " : ", \\\n     ";
         plots += filled ? "$series" + std::to_string(i) + " using 1:2" : std::string("NaN");
-        plots += " with linespoints lw 2 ps 1 pt " + std::to_string(4 + i) + " lc rgb '" + colours[i % colours.size()] + "' title " + quoted(picture.series[i].name);
+        plots += picture.series[i].marks ? " with linespoints lw 2 ps 1 pt " + std::to_string(4 + i) : std::string(" with lines lw 2");
+        if (picture.series[i].dashed) plots += " dt 2";
+        plots += std::string(" lc rgb '") + colours[i % colours.size()] + "' title " + quoted(picture.series[i].name);
     }
     // gnuplot refuses a plot without any point; a run in which everything diverged still gets its frame and title.
     if (!drawn) script += "set xrange [1:10]\nset yrange [0:100]\n";

@@ -12,8 +12,10 @@ namespace apps {
 /// A series without points still has its name in the key.
 struct chart_series {
     std::string name;
-    std::vector<double> x;
-    std::vector<double> y;
+    std::vector<double> x = {};
+    std::vector<double> y = {};
+    bool marks = true;   ///< a mark at each point; without, a plain line
+    bool dashed = false; ///< for theory beside a run
 };
 
 /// A vertical mark with a word, such as "ratio 64".
@@ -28,9 +30,11 @@ struct chart {
     std::string x_label;
     std::string y_label;
     bool log_x = false;
-    std::string x_format; ///< gnuplot's format of the numbers along x; empty: its own choice
-    std::vector<chart_series> series;
-    std::vector<chart_mark> marks;
+    bool log_y = false;
+    bool compact = false; ///< small with large letters, for a phone's width
+    std::string x_format = {}; ///< gnuplot's format of the numbers along x; empty: its own choice
+    std::vector<chart_series> series = {};
+    std::vector<chart_mark> marks = {};
 };
 
 /// The gnuplot script that draws `picture` into the SVG file `svg`; data inside.

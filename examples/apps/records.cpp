@@ -13,6 +13,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <sys/utsname.h>
+#include <limits>
 #include <thread>
 
 namespace apps {
@@ -86,6 +87,24 @@ record& record::set(const std::string& name, record_value value)
     return *this;
 }
 
+double record::number(const std::string& name) const
+{
+    for (const auto& [field, value] : fields_) {
+        if (field != name) continue;
+        if (const double* number = std::get_if<double>(&value)) return *number;
+        if (const std::int64_t* number = std::get_if<std::int64_t>(&value)) return static_cast<double>(*number);
+        if (const bool* flag = std::get_if<bool>(&value)) return *flag ? 1.0 : 0.0;
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+}
+
+std::string record::text(const std::string& name) const
+{
+    for (const auto& [field, value] : fields_)
+        if (const std::string* text = field == name ? std::get_if<std::string>(&value) : nullptr) return *text;
+    return {};
+}
+
 record start_record(const std::string& program)
 {
     static const std::string machine = machine_name();
@@ -106,6 +125,26 @@ std::string to_json(const std::vector<record>& records)
     }
     // A text that is no UTF-8 (a folder's name can be) must not cost the run its results.
     return all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::vector<record> from_json(const std::string& text)
+{
+    const auto all = nlohmann::ordered_json::parse(text, nullptr, false);
+    if (!all.is_array()) throw std::runtime_error("not an array of records");
+    std::vector<record> records;
+    for (const auto& object : all) {
+        if (!object.is_object()) throw std::runtime_error("a record is no object");
+        record& one = records.emplace_back();
+        for (const auto& [name, value] : object.items()) {
+            if (value.is_boolean()) one.set(name, value.get<bool>());
+            else if (value.is_number_integer()) one.set(name, value.get<std::int64_t>());
+            else if (value.is_number()) one.set(name, value.get<double>());
+            else if (value.is_string()) one.set(name, value.get<std::string>());
+            else if (value.is_null()) one.set(name, record_value{});
+            else throw std::runtime_error("the field " + name + " is not flat");
+        }
+    }
+    return records;
 }
 
 std::string to_csv(const std::vector<record>& records)

@@ -21,6 +21,10 @@ public:
     record& set(const std::string& name, const char* value) { return set(name, record_value(std::string(value))); }
 
     const std::vector<std::pair<std::string, record_value>>& fields() const { return fields_; }
+    /// A field as a number, integers and truth values included; NaN where it is missing, null or a text.
+    double number(const std::string& name) const;
+    /// A field as a text; empty where it is missing or none.
+    std::string text(const std::string& name) const;
 
 private:
     std::vector<std::pair<std::string, record_value>> fields_;
@@ -31,6 +35,10 @@ record start_record(const std::string& program);
 
 /// The JSON array of the records, one field a line.
 std::string to_json(const std::vector<record>& records);
+
+/// The records of a text that to_json() wrote; a number without fraction or exponent becomes an integer.
+/// @throws std::runtime_error for a text that is no array of flat objects.
+std::vector<record> from_json(const std::string& text);
 
 /// A header line with every field of any record, in order of first appearance, then one line a record (RFC 4180, lines end in \n).
 std::string to_csv(const std::vector<record>& records);

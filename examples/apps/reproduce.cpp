@@ -1,0 +1,69 @@
+/// @file Runs the experiments of the papers again: reproduce NAME --out DIR [--quick] [--data DIR] [--only PART].
+
+#include "data/error.hpp"
+#include "reproduce/biased.hpp"
+#include "reproduce/runner.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace apps::reproduce {
+namespace {
+
+using maker = experiment (*)(const choices&);
+
+/// The experiments by name; a new one is one line.
+const std::map<std::string, maker>& all()
+{
+    static const std::map<std::string, maker> makers = {{"biased", make_biased}};
+    return makers;
+}
+
+std::string names()
+{
+    std::string text = "all";
+    for (const auto& [name, make] : all()) text += ", " + name;
+    return text;
+}
+
+int run_program(int argc, char** argv)
+{
+    std::string name, out;
+    choices chosen;
+    CLI::App app("Runs a paper's experiments again and judges its claims. An interrupted run goes on where it stopped.");
+    app.add_option("experiment", name, "One of " + names())->required();
+    app.add_option("--out", out, "Folder for report.html, results.json, results.csv, claims.json, the charts, and parts/ with what is done")->required();
+    app.add_flag("--quick", chosen.quick, "One seed, fewer epochs; claims that need more are not judged");
+    app.add_option("--data", chosen.data, "Folder with the data sets (default: the folder in GRADCOMP_DATA)");
+    app.add_option("--only", chosen.only, "Run only parts whose name contains this; the others keep what an earlier run left");
+    CLI11_PARSE(app, argc, argv);
+    if (name != "all" && !all().contains(name)) {
+        std::fprintf(stderr, "reproduce: experiment must be one of %s, not %s\n", names().c_str(), name.c_str());
+        return 2;
+    }
+    std::vector<experiment> wanted;
+    for (const auto& [key, make] : all())
+        if (name == "all" || name == key) wanted.push_back(make(chosen));
+    return run(wanted, chosen, out) ? 0 : 1;
+}
+
+} // namespace
+} // namespace apps::reproduce
+
+int main(int argc, char** argv)
+{
+    try {
+        return apps::reproduce::run_program(argc, argv);
+    } catch (const apps::data::data_error& error) {
+        std::fprintf(stderr, "reproduce: %s\n", error.what());
+        return 2;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "reproduce: %s\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,16 @@
+/// @file Runs experiments part by part, keeps what is done, and writes records, charts and the report.
+#pragma once
+
+#include "reproduce/experiment.hpp"
+
+#include <filesystem>
+#include <vector>
+
+namespace apps::reproduce {
+
+/// Runs what is not kept in `out`/parts, then judges: a line per claim on the console; results.json, results.csv, claims.json, one SVG a chart
+/// and report.html in `out`.
+/// @return whether no claim failed. @throws what a part or a file throws; the parts before it are kept.
+bool run(const std::vector<experiment>& experiments, const choices& chosen, const std::filesystem::path& out);
+
+} // namespace apps::reproduce

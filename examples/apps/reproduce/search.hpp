@@ -1,0 +1,72 @@
+/// @file Looks for vectors on which an operator is as bad as its class allows.
+#pragma once
+
+#include "random.hpp"
+
+#include <gradcomp/theory/measured.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace apps::reproduce {
+
+/// What can be bad: the constants of the classes that an operator's moments at one x press against.
+enum class pressed { zeta, alpha, beta, gamma, delta };
+inline constexpr std::size_t pressures = 5;
+
+/// How hard moments press, larger for worse.
+inline double pressure(pressed on, gradcomp::theory::moments m)
+{
+    switch (on) {
+    case pressed::zeta: return m.s;
+    case pressed::alpha: return -m.s;
+    case pressed::beta: return m.t > 0 ? m.s / m.t : (m.s > 0 ? 1e300 : -1e300);
+    case pressed::gamma: return -m.t;
+    case pressed::delta: return m.s - 2 * m.t + 1;
+    }
+    return 0;
+}
+
+using moments_at = std::function<gradcomp::theory::moments(const std::vector<double>& x)>;
+
+/// The worst x for each pressure: first vectors of two magnitudes (one large element, some smaller equal ones, zeros), their signs equal or
+/// alternating and scaled between two powers of two, then random climbs from the worst of them. Finds the worst cases of every operator
+/// here whose bound is known to be tight; for others it gives a lower bound.
+inline std::array<std::vector<double>, pressures> worst_cases(std::size_t d, const moments_at& moments, std::size_t climbs, std::uint64_t seed)
+{
+    std::array<std::vector<double>, pressures> worst;
+    std::array<double, pressures> most;
+    most.fill(-1e301);
+    const auto offer = [&](const std::vector<double>& x) {
+        const auto m = moments(x);
+        for (std::size_t on = 0; on < pressures; ++on)
+            if (const double now = pressure(static_cast<pressed>(on), m); now > most[on]) most[on] = now, worst[on] = x;
+    };
+    for (const std::size_t others : {std::size_t{0}, std::size_t{1}, d / 4, d / 2, d - 2, d - 1})
+        for (const double size : {1.0, 0.999, 0.75, 0.5, 1 / 3.0, 0.25, 0.2, 0.1, 0.04, 1e-3})
+            for (const double scale : {1.0, 1.25, 4 / 3.0, 1.5, 1.5001, 1.75})
+                for (const double sign : {1.0, -1.0}) {
+                    std::vector<double> x(d, 0.0);
+                    x[0] = scale;
+                    for (std::size_t i = 1; i <= others && i < d; ++i) x[i] = scale * size * (i % 2 == 1 ? sign : 1.0);
+                    offer(x);
+                }
+    generator random(seed, 91);
+    for (std::size_t on = 0; on < pressures; ++on)
+        for (std::size_t climb = 0; climb < climbs; ++climb) {
+            std::vector<double> x = worst[on];
+            const double width = std::exp2(-static_cast<double>(climb % 12));
+            const std::size_t at = random.below(d);
+            if (climb % 2 == 0) x[at] *= 1 + width * static_cast<double>(random.normal());
+            else
+                for (double& v : x) v *= 1 + width * 0.3 * static_cast<double>(random.normal());
+            if (x[at] == 0 && climb % 4 == 0) x[at] = width;
+            offer(x);
+        }
+    return worst;
+}
+
+} // namespace apps::reproduce
