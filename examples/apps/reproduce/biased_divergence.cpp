@@ -17,12 +17,14 @@ namespace gc = gradcomp;
 using point = std::array<double, 3>;
 
 /// grad f_i at x: f_i(x) = <a_i, x>^2 + ||x||^2 / 4, a_i = (2, 2, 2) but -3 at place i.
+///
+/// The same operations for every worker, so that on the diagonal all of them round alike: for eta above 0.24 a difference between the
+/// coordinates grows faster than the diagonal itself, and rounding alone would decide the path.
 point slope(std::size_t worker, std::span<const double> x)
 {
-    const auto a = [&](std::size_t j) { return j == worker ? -3.0 : 2.0; };
-    const double product = a(0) * x[0] + a(1) * x[1] + a(2) * x[2];
+    const double others = x[(worker + 1) % 3] + x[(worker + 2) % 3], product = gc::multiply_add(-3.0, x[worker], 2 * others);
     point g{};
-    for (std::size_t j = 0; j < 3; ++j) g[j] = 2 * product * a(j) + x[j] / 2;
+    for (std::size_t j = 0; j < 3; ++j) g[j] = gc::multiply_add(j == worker ? -6.0 : 4.0, product, x[j] / 2);
     return g;
 }
 
@@ -93,9 +95,9 @@ std::vector<record> measure(progress_bar& progress)
     keep_curve(records, "no memory", 0.05, run_stack(gc::none_accepting_bias{}, 0.05, 300));
     keep_curve(records, "error feedback", 0.05, run_stack(gc::ef<>{}, 0.05, 300));
     progress.add(1, "divergence example");
-    for (const double eta : {0.005, 0.01, 0.05, 0.1})
+    for (const double eta : {0.005, 0.01, 0.02, 0.05})
         records.push_back(start("feedback", eta).set("steps", std::int64_t{8000}).set("norm", run_stack(gc::ef<>{}, eta, 8000).back()).set("memory", "ef"));
-    for (const double eta : {0.1, 0.2, 0.3}) {
+    for (const double eta : {0.1, 0.15, 0.2}) {
         const std::vector<double> poster = run_poster(eta, 4000), correct = run_stack(gc::ef<>{}, eta * eta, 4000);
         double off = 0;
         std::size_t judged = 0;
@@ -115,7 +117,8 @@ void judge_divergence(const std::vector<record>& all, const choices&, findings& 
     const std::vector<record> records = where(all, "figure", "divergence");
     if (records.empty()) return;
     found.head("The divergence example");
-    found.say("Three workers in R^3, started at (1, 1, 1). Their functions are strongly convex and share their minimum at 0.");
+    found.say("Three workers in R^3, started at (1, 1, 1). Their functions are strongly convex and share their minimum at 0. (The diagonal attracts for eta below 0.24 only: off it x is "
+              "multiplied by 1 - 61 eta/6. Error feedback is proved for far smaller steps than it takes here; at eta = 0.1 it converges or diverges with the order of rounding.)");
     double growth = 0, poster = 0, left = 0;
     std::vector<std::vector<std::string>> rows = {{"what", "learning rate", "steps", "relative difference", "norm at the end"}};
     for (const record& r : records) {
@@ -128,9 +131,9 @@ void judge_divergence(const std::vector<record>& all, const choices&, findings& 
     }
     found.judge("divergence", "Top-1 without memory multiplies x by exactly 1 + 11 eta/6 a step, for every eta", growth < 1e-12,
         "largest relative difference over 50 steps and eta from 0.001 to 1: " + plain(growth) + " (limit 1e-12)");
-    found.judge("feedback", "error feedback converges where Top-1 alone diverges", left < 1e-9, "norm after 8000 steps, eta from 0.005 to 0.1: at most " + plain(left) + " (start 1.73)");
+    found.judge("feedback", "error feedback converges where Top-1 alone diverges", left < 1e-9, "norm after 8000 steps, eta from 0.005 to 0.05: at most " + plain(left) + " (start 1.73)");
     found.judge("poster", "the poster's form, which multiplies by eta twice, is error feedback with step eta^2", poster < 1e-9,
-        "largest relative difference of the norms until 1e-12, eta 0.1 to 0.3: " + plain(poster));
+        "largest relative difference of the norms until 1e-12, eta 0.1 to 0.2: " + plain(poster));
     chart picture{.title = "Top-1 on three quadratics, eta = 0.05", .x_label = "step", .y_label = "norm of x", .log_y = true, .compact = true};
     for (const char* what : {"no memory", "error feedback"}) {
         chart_series line{.name = what, .marks = false};
