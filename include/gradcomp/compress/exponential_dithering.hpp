@@ -36,7 +36,7 @@ template <norm Norm = norm::two, rounding Rounding = rounding::stochastic> struc
         const int p = Norm == norm::one ? 1 : Norm == norm::two ? 2 : 0;
         const double lowest = powers_below_one(base, levels).front();
         if (d == 0) return theory::identity();
-        if (unbiased) return theory::unbiased(theory::dithering_zeta(std::min(d, bucket), p, base, lowest));
+        if (unbiased) return theory::unbiased(theory::bucket_dithering_zeta(std::min(d, bucket), p, base, lowest));
         return theory::leaving(theory::level_error(std::min(d, bucket), p, base, lowest));
     }
 

@@ -164,7 +164,7 @@ constexpr double level_zeta(std::size_t b, double rho, double lowest)
 }
 
 /// zeta of general exponential dithering: rounding_zeta(base) + q min(1, q), q = b^(1 / min(p, 2)) lowest; p = 0 stands for infinity.
-constexpr double dithering_zeta(std::size_t b, int p, double base, double lowest)
+constexpr double bucket_dithering_zeta(std::size_t b, int p, double base, double lowest)
 {
     const double d = static_cast<double>(b), q = (p == 1 ? d : square_root(d)) * lowest;
     return rounding_zeta(base) + q * std::min(1.0, q);

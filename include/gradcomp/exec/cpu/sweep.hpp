@@ -1,11 +1,10 @@
 /// @file The sweep of the CPU executor: any rule with any way of choosing what goes into the message, one pass over the streams.
 #pragma once
 
+#include <gradcomp/exec/cpu/chooser.hpp>
 #include <gradcomp/exec/cpu/team.hpp>
-#include <gradcomp/exec/cpu/tile.hpp>
 
 #include <algorithm>
-#include <concepts>
 
 #if defined(__clang__)
 #pragma clang diagnostic push
@@ -13,30 +12,6 @@
 #endif
 
 namespace gradcomp::exec {
-
-/// Decides what the message takes. A chooser is copied into every member of the team by part(); the member's copy is asked tile by tile,
-/// in index order, and given back by finish(). It reads p[0 .. count), which is element base and those behind it, and must fill c only
-/// when it answers taken::some. It may have share(), a function object c = f(p), and fills no c then; and skips(m): whether a tile whose
-/// largest magnitude is m is taken::none without a look. Two more ways keep p in registers:
-/// - foresee(n, n): what it knows of a tile before p is there;
-/// - with AVX-512, open(n, n), then list_avx512(n, p) for each chunk, in order, then close(): open() says whether it wants the tile so.
-template <class C, class T>
-concept chooser = requires(C choose, C part, std::size_t n, const T* p, T* c) {
-    { choose.part(n, n, n) } -> std::same_as<C>;
-    { part.template choose<isa::scalar>(n, n, p, c) } -> std::same_as<taken>;
-    choose.finish(n, part);
-};
-
-/// Base of choosers that need nothing per member.
-template <class Derived> struct stateless_chooser {
-    void finish(std::size_t, const Derived&) const {}
-};
-
-/// What a chooser knows of a tile before it sees p. Everything of it, that is element i, goes to payload[i].
-struct foresight {
-    enum { unknown, nothing, everything } how = unknown;
-    void* payload = nullptr;
-};
 
 namespace detail {
 
@@ -295,43 +270,11 @@ sweep_tally sweep(const cpu_team& team, const Rule& rule, std::size_t n, const C
     return total;
 }
 
-/// Sends nothing: everything stays behind.
-struct send_none : stateless_chooser<send_none> {
-    send_none part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    GRADCOMP_INLINE foresight foresee(std::size_t, std::size_t) const { return {.how = foresight::nothing}; }
-    template <isa, class T> GRADCOMP_INLINE taken choose(std::size_t, std::size_t, const T*, T*) const { return taken::none; }
-};
-
-/// Sends every element; `payload[i]` is element i.
-template <class T> struct send_all : stateless_chooser<send_all<T>> {
-    T* payload = nullptr;
-    send_all part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    GRADCOMP_INLINE foresight foresee(std::size_t base, std::size_t) const { return {.how = foresight::everything, .payload = payload + base}; }
-    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
-    {
-        for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = p[i];
-        return taken::some;
-    }
-};
-
-/// Sends factor * p of every element.
-template <class T> struct send_scaled : stateless_chooser<send_scaled<T>> {
-    T* payload = nullptr;
-    T factor = 1;
-    send_scaled part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T* c) const
-    {
-        for (std::size_t i = 0; i < count; ++i) payload[base + i] = c[i] = factor * p[i];
-        return taken::some;
-    }
-};
-
 /// The sweep that sends nothing.
 template <sweep_rule Rule> sweep_tally sweep(const cpu_team& team, const Rule& rule, std::size_t n, sweep_options options = {})
 {
     return sweep(team, rule, n, send_none{}, options);
 }
-static_assert(chooser<send_none, float> && chooser<send_all<double>, double> && chooser<send_scaled<float>, float>);
 
 } // namespace gradcomp::exec
 
