@@ -24,6 +24,8 @@
 #include <gradcomp/memory/def.hpp>
 #include <gradcomp/memory/def_a.hpp>
 #include <gradcomp/memory/ef.hpp>
+#include <gradcomp/memory/ef21.hpp>
+#include <gradcomp/memory/momentum_correction.hpp>
 #include <gradcomp/memory/none.hpp>
 #include <gradcomp/memory/none_accepting_bias.hpp>
 #include <gradcomp/memory/psync.hpp>
@@ -31,6 +33,7 @@
 #include <gradcomp/optim/adam.hpp>
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
+#include <gradcomp/optim/estimate.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_momentum.hpp>

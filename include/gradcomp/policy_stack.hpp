@@ -74,6 +74,8 @@ struct policy_stack {
     static_assert(stack::messages_add<Compressor, Reducer>(),
         "gradcomp: a ring adds messages in flight, and the sum of this compressor's messages is no message, because each rank sends coordinates of its own. "
         "Write .reducer = gc::all_gather{communicator} or gc::gather_to_root{communicator}, or a compressor whose ranks share their coordinates (gc::random_block).");
+    static_assert(stack::estimates_meet<Memory, Server>(),
+        "gradcomp: gc::ef21 sends what an estimate lacks, and only gc::estimate adds such messages up: write both, .memory = gc::ef21{} and .server = gc::estimate{}, or neither.");
     static_assert(stack::share_memory_space<Reducer, Executor>(),
         "gradcomp: the communicator and the executor work in different memory: write a communicator for the executor's memory space.");
 
@@ -124,6 +126,8 @@ private:
         memory.check();
         local.check();
         server.check();
+        if (keeps_estimate<Memory> && period > 1)
+            throw error(error_code::invalid_option, "period", std::to_string(period), "must be 1 with gc::ef21, whose estimate is of one step's direction");
         if (period < 1) throw error(error_code::invalid_option, "period", "0", "must be at least 1: steps from one exchange to the next");
     }
     theory::training_run training_run_of(const expectation& expected) const

@@ -12,3 +12,5 @@ TEST_CASE("saef with averaging conforms") { memory(gc::saef<>{.averaging_period 
 TEST_CASE("saef with averaging, staged, in gradient units conforms") { memory(gc::saef<staged>{.averaging_period = 2, .units = units::gradient}); }
 TEST_CASE("psync conforms") { memory(gc::psync<>{}); }
 TEST_CASE("psync, staged, in gradient units conforms") { memory(gc::psync<staged>{.units = units::gradient}); }
+TEST_CASE("momentum correction conforms") { memory(gc::momentum_correction<>{}); }
+TEST_CASE("momentum correction, staged, in model units conforms") { memory(gc::momentum_correction<staged>{.units = units::model}); }

@@ -2,6 +2,7 @@
 #include <gradcomp/optim/adam.hpp>
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
+#include <gradcomp/optim/estimate.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_momentum.hpp>
@@ -104,4 +105,27 @@ TEST_CASE("Adam before compression: the direction m / sqrt(v + epsilon), and aga
     CHECK(out[1] == 13);
     CHECK(rule.settled(out) == d);
     CHECK_THROWS_WITH_AS((gc::adam{.weight_decay = -1}.check()), doctest::Contains("weight_decay"), gc::error);
+}
+
+TEST_CASE("dampened momentum averages gradients, the decayed ones with Decay")
+{
+    const gc::momentum options{.beta = 0.75, .weight_decay = 0.5, .dampened = true};
+    const double in[] = {8, 4}; // m, z
+    CHECK(gc::momentum::direction<double, false>(options).value(4, in) == 7);
+    CHECK(gc::momentum::direction<double, true>(options).value(2, in) == 7);
+    CHECK(options.amplification() == 1);
+}
+
+TEST_CASE("the estimate adds messages up: H' = H + u and x - eta H'")
+{
+    gc::estimate::update<double> rule;
+    rule.scale = 0.5;
+    rule.learning_rate = 0.25;
+    const double in[] = {3, 10};
+    const double all = rule.value(10, in);
+    CHECK(all == 8);
+    double out[2] = {};
+    rule.leave(10, in, all, 0, out);
+    CHECK(out[0] == 8);
+    CHECK(out[1] == 8);
 }

@@ -5,6 +5,7 @@
 #include "error_feedback.hpp"
 #include "problem.hpp"
 #include "psync_loop.hpp"
+#include "relatives_loop.hpp"
 #include "saef_loop.hpp"
 #include "server_loop.hpp"
 #include "sgd_loop.hpp"
@@ -126,6 +127,7 @@ struct compare_options {
     bool error = true;           ///< the memory is that of the transcription, between exchanges
     const char* evaluated = "x"; ///< what evaluate_at() gives: x, mean or own
     bool gradient_units = false; ///< the transcription's error lacks the learning rate
+    bool points = true;          ///< x - e and x - mean e mean something
 };
 
 /// Every step's x, gradient points, errors and evaluation points.
@@ -145,6 +147,7 @@ void compare(const library_trace& library, const reference::trace& plain, const 
             const vector mine = reference::sum(plain.x[t], -owed, plain.error[t][k]);
             const vector& wanted = options.evaluated == std::string("x") ? plain.x[t] : options.evaluated == std::string("mean") ? mean : mine;
             evaluated = std::max(evaluated, reference::distance(wanted, library.evaluated[t][k]));
+            if (!options.points) continue;
             own = std::max(own, reference::distance(mine, library.own[t][k]));
             corrected = std::max(corrected, reference::distance(mean, library.corrected[t][k]));
         }
@@ -451,4 +454,42 @@ TEST_CASE("Adam before compression follows QAdam's loop, also where nothing is r
     compare(library(gc::top_k{.ratio = 4}, gc::ef{}), reference::q_adam_loop(problem.start(), moments, run, problem, plain_top_k(4)), run, {});
     const auto all_of_it = [](const vector& v, int, int) { return v; };
     compare(library(gc::identity{}, gc::none{}), reference::q_adam_loop(problem.start(), moments, run, problem, all_of_it), run, {.error = false});
+}
+
+TEST_CASE("EF21, with and without averaged gradients, follows its loop")
+{
+    for (const double beta : {0.0, 0.75}) {
+        CAPTURE(beta);
+        reference::settings run = settings_of(3, 1);
+        run.momentum = beta;
+        const reference::quadratics problem = problem_of(88);
+        const auto library = [&](auto compressor, auto memory, auto reducer_of) {
+            return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+                return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = reducer_of(communicator),
+                    .local = gc::momentum{.beta = beta, .dampened = true}, .server = gc::estimate{}, .seed = 5};
+            });
+        };
+        const reference::trace top = reference::ef21_loop(problem.start(), run, problem, plain_top_k(4));
+        compare(library(gc::top_k{.ratio = 4}, gc::ef21{}, [](auto c) { return gc::all_gather{c}; }), top, run, {.points = false});
+        compare(library(gc::top_k{.ratio = 4}, gc::ef21<gc::staged>{}, [](auto c) { return gc::gather_to_root{c, 1}; }), top, run, {.points = false});
+        compare(library(gc::random_block{.ratio = 4}, gc::ef21{}, [](auto c) { return gc::ring{c}; }),
+            reference::ef21_loop(problem.start(), run, problem, plain_random_block(4, 5, 1)), run, {.points = false});
+    }
+}
+
+TEST_CASE("momentum correction follows its loop: what was sent forgets its momentum")
+{
+    reference::settings run = settings_of(3, 1);
+    run.weight_decay = 0;
+    const reference::quadratics problem = problem_of(89);
+    const auto library = [&](auto compressor, auto memory, auto reducer_of) {
+        return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
+            return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = reducer_of(communicator), .local = gc::momentum{.beta = 0.9}, .seed = 5};
+        });
+    };
+    const reference::trace top = reference::momentum_correction_loop(problem.start(), run, problem, plain_top_k(4));
+    compare(library(gc::top_k{.ratio = 4}, gc::momentum_correction{}, [](auto c) { return gc::all_gather{c}; }), top, run, {.gradient_units = true});
+    compare(library(gc::top_k{.ratio = 4}, gc::momentum_correction<gc::staged>{}, [](auto c) { return gc::gather_to_root{c, 2}; }), top, run, {.gradient_units = true});
+    compare(library(gc::random_block{.ratio = 4}, gc::momentum_correction{}, [](auto c) { return gc::ring{c}; }),
+        reference::momentum_correction_loop(problem.start(), run, problem, plain_random_block(4, 5, 1)), run, {.gradient_units = true});
 }

@@ -47,6 +47,10 @@ template <class M> concept error_memory = states_feedback<M> && states_bias_acce
 /// How many streams of the model's size a rule keeps from step to step.
 template <class R> concept counts_states = requires { { R::states } -> std::convertible_to<int>; };
 
+/// What the memory keeps is an estimate that messages add to, and a server that adds them up belongs to it.
+template <class M> constexpr bool keeps_estimate = requires { M::estimates; };
+template <class S> constexpr bool adds_up_messages = requires { S::adds_up; };
+
 /// A local rule: the direction D / eta from the gradient, momentum and weight decay, before compression.
 template <class L> concept local_rule = checks_options<L> && counts_states<L> && requires(const L l) {
     typename L::template direction<float, false>;

@@ -80,7 +80,7 @@ public:
             arguments_.check_destination(destination, gradient_point(), error());
             const T* const x = state_.x;
             const std::size_t n = state_.total;
-            if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(state_.team, n, copy_rule<T>{destination.data(), x});
+            if (where == evaluation_point::parameters || !Memory::feeds_back || keeps_estimate<Memory>) return for_each(state_.team, n, copy_rule<T>{destination.data(), x});
             const T* errors = state_.e.now();
             if (where == evaluation_point::mean_corrected) {
                 state_.mean_of(errors);
@@ -101,7 +101,7 @@ public:
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view
-    std::span<const T> error() const { return {state_.e.now(), state_.e.size()}; } ///< what is owed; empty without memory
+    std::span<const T> error() const { return {state_.e.now(), state_.e.size()}; } ///< what is owed (ef21: the estimate); empty without memory
     const tensor_list& tensors() const { return tensors_; }
 
 private:
@@ -111,7 +111,7 @@ private:
         for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
         return all;
     }
-    static feedback_kind kind() { return !Memory::feeds_back ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
+    static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
 
     template <class Body> void guarded(const Body& body)
     {

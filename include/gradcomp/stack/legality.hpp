@@ -45,6 +45,12 @@ template <class Compressor, class Reducer> constexpr bool messages_add()
     else return true;
 }
 /// @copydoc bias_is_repaired
+template <class Memory, class Server> constexpr bool estimates_meet()
+{
+    if constexpr (error_memory<Memory> && server_rule<Server>) return keeps_estimate<Memory> == adds_up_messages<Server>;
+    else return true;
+}
+/// @copydoc bias_is_repaired
 template <class Reducer> constexpr bool can_communicate()
 {
     if constexpr (reducer<Reducer>) {

@@ -12,6 +12,17 @@
 
 namespace gradcomp::stack {
 
+/// The memory's own rule where it has one, else the recurrence of the error-feedback family.
+template <class Memory, class T, class Gradient, class Direction, bool HasError, bool HasPoint> auto pick_rule()
+{
+    if constexpr (requires { typename Memory::template rule<T, Gradient, Direction, HasError, HasPoint>; })
+        return std::type_identity<typename Memory::template rule<T, Gradient, Direction, HasError, HasPoint>>{};
+    else
+        return std::type_identity<recurrence_rule<T, Gradient, Direction, HasError, HasPoint, Memory::storage::is_staged>>{};
+}
+template <class Memory, class T, class Gradient, class Direction, bool HasError, bool HasPoint>
+using rule_for = typename decltype(pick_rule<Memory, T, Gradient, Direction, HasError, HasPoint>())::type;
+
 /// Streams and what a step computes on them; the exchange decides when. Nothing here fails or allocates after construction.
 template <class Stack, class T> class rank_state {
     using Memory = typename Stack::memory_type;
@@ -68,7 +79,8 @@ public:
         if constexpr (Memory::detached) {
             return decay ? f(make_rule<Gradient, true, true, true>()) : f(make_rule<Gradient, true, true, false>());
         } else {
-            if (has_point) return f(make_rule<Gradient, true, true, true>()); // local steps; rare enough to go without a rule of its own
+            if constexpr (!keeps_estimate<Memory>)
+                if (has_point) return f(make_rule<Gradient, true, true, true>()); // local steps; rare enough to go without a rule of its own
             return decay ? f(make_rule<Gradient, Memory::feeds_back, false, true>()) : f(make_rule<Gradient, Memory::feeds_back, false, false>());
         }
     }
@@ -142,7 +154,7 @@ public:
     template <class Coder> void restore(const Coder& coder, const std::byte* message)
     {
         if (staged || !has_errors) return;
-        const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales()})); };
+        const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales(), keeps_estimate<Memory> ? T(-1) : T(1)})); };
         if (has_point) add(std::true_type{});
         else add(std::false_type{});
     }
@@ -181,7 +193,7 @@ private:
     template <class Gradient, bool HasError, bool HasPoint, bool Decay> auto make_rule()
     {
         using Direction = typename Local::template direction<T, Decay>;
-        recurrence_rule<T, Gradient, Direction, HasError, HasPoint, staged> rule(Direction(options.local), scales());
+        rule_for<Memory, T, Gradient, Direction, HasError, HasPoint> rule(Direction(options.local), scales());
         set_local_streams(rule);
         if constexpr (Decay) rule.in[Direction::point_in] = point();
         if constexpr (HasError) {

@@ -49,17 +49,18 @@ template <class T, bool HasPoint> struct update_target {
     }
 };
 
-/// An undelivered message returns to the memory: e <- e + v, and the gradient point follows.
+/// An undelivered message returns to the memory: e <- e + v (an estimate loses it: e - v), and the gradient point follows.
 template <class T, bool HasPoint> struct restore_target {
     const T* x;
     T* z;
     T* e;
     rate_scales<T> scales;
+    T sign = 1;
     T pull = 0;
     GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
-        e[i] += v;
+        e[i] = multiply_add(sign, v, e[i]);
         if constexpr (HasPoint) z[i] = multiply_add(-pull, e[i], x[i]);
     }
 };

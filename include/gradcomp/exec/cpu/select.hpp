@@ -204,7 +204,7 @@ void write_message(const cpu_team& team, std::size_t members, std::span<const se
 /// rule_of(s) is segment s's sweep_rule (streams at its element 0). again_of(s) is a sweep_rule without outputs that reads p again after
 /// the pass, provided that nothing was sent: read_rule over the memory, or the rule itself where it writes nothing that it reads.
 /// A rule with a memory has settle(i, p, c): rewrites what the memory keeps for element i when the message's share of it turns out to be
-/// c (0 or p); it may depend on p and c only. `sample` changes time, never results. value() must have no effect.
+/// c (0 or p); it may depend on p and c only. One that says settles_late is called once for each winner, after a sweep with c = 0. `sample` changes time, never results. value() must have no effect.
 ///
 /// Set, order, values and memory do not depend on threads, instruction set or sampling. Allocates nothing. Complexity: one pass over the
 /// streams and two over about k entries of 6 bytes (float); where the sample misses, four to seven more reads of p.
@@ -214,7 +214,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     const random_stream& sample, std::uint32_t* index, T* value, top_k_workspace<T>& workspace, sweep_options options = {})
 {
     using rule_type = std::remove_cvref_t<decltype(rule_of(0))>;
-    constexpr bool has_memory = detail::settles<rule_type>;
+    constexpr bool leaves_early = detail::settles_early<rule_type>();
     std::size_t n = 0, listed = 0;
     for (const segment& s : segments) n += s.size;
     const std::size_t members = team.members_for(n);
@@ -222,7 +222,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     bracket<T> limits{bracket<T>::never, bracket<T>::never, bracket<T>::never};
     if (k > 0) limits = workspace.override_bracket ? *workspace.override_bracket
                                                    : sample_bracket<T>(team, segments, rule_of, n, k, sample, options.bad_elements, workspace.sample);
-    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, n, k, has_memory);
+    for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, n, k, leaves_early);
     report.tally = detail::list_candidates<T>(team, members, segments, n, rule_of, workspace.lists, options);
     if (k == 0) return report;
     for (std::size_t t = 0; t < members; ++t) {
@@ -232,7 +232,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     report.fallback |= listed < k;
     bits_t<T> threshold = 0;
     if (report.fallback) {
-        if constexpr (has_memory) team.run(members, [&](std::size_t t) { detail::put_back(workspace.lists[t], rule_of); });
+        if constexpr (leaves_early) team.run(members, [&](std::size_t t) { detail::put_back(workspace.lists[t], rule_of); });
         threshold = k == n ? 0 : detail::exact_threshold<T>(team, members, segments, n, again_of, k, workspace, options.bad_elements);
         for (std::size_t t = 0; t < members; ++t)
             workspace.lists[t].start(team.level(), {threshold, bracket<T>::never, static_cast<bits_t<T>>(threshold + 1)}, n, k, false);

@@ -7,6 +7,12 @@ namespace gradcomp::exec::detail {
 
 /// Whether a rule has a memory that is mended when the message turns out otherwise.
 template <class Rule> concept settles = requires(const Rule rule, std::size_t i, typename Rule::value_type p) { rule.settle(i, p, p); };
+/// Whether settle() may be called before the choice is final, so that a sweep can let elements go that surely win.
+template <class Rule> constexpr bool settles_early()
+{
+    if constexpr (requires { Rule::settles_late; }) return !Rule::settles_late;
+    else return settles<Rule>;
+}
 
 template <bool Memory, class T>
 void take(isa level, const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)

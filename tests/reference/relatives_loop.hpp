@@ -1,0 +1,58 @@
+/// @file Relatives of error feedback: EF21 with momentum (EF21-SGDM), and momentum correction with factor masking (DGC).
+/// @cite Fatkhullin, Tyurin, Richtarik, NeurIPS 2023, Algorithm 1; Lin et al., ICLR 2018, sections 3.1 and 3.2.
+#pragma once
+
+#include "vectors.hpp"
+
+namespace reference {
+
+/// v = momentum v + (1 - momentum) g; c = C(v - h); h = h + c; H = H + mean c; x = x - eta H. With momentum 0 this is EF21.
+/// error of the trace is h, direction is v. weight_decay is not used.
+inline trace ef21_loop(vector x, const settings& run, const gradient_function& gradient, const compressor& compress)
+{
+    std::vector<vector> h = zeros(run.workers, x.size()), v = h;
+    vector all = zeros(x.size());
+    trace out{{x}, {h}, {}, {}};
+    for (int t = 0; t < run.steps; ++t) {
+        std::vector<vector> sent;
+        out.point.push_back(std::vector<vector>(h.size(), x));
+        for (std::size_t k = 0; k < h.size(); ++k) {
+            const vector g = gradient(static_cast<int>(k), t, x);
+            for (std::size_t i = 0; i < g.size(); ++i) v[k][i] = run.momentum * v[k][i] + (1 - run.momentum) * g[i];
+            sent.push_back(compress(sum(v[k], -1, h[k]), static_cast<int>(k), t));
+            add(h[k], 1, sent[k]);
+        }
+        add(all, 1, mean(sent));
+        add(x, -run.learning_rate(t), all);
+        out.direction.push_back(v);
+        out.x.push_back(x);
+        out.error.push_back(h);
+    }
+    return out;
+}
+
+/// u = momentum u + g; v = v + u; c = C(v); x = x - eta mean c; u = v = 0 where c is not 0. error of the trace is v, direction is u.
+inline trace momentum_correction_loop(vector x, const settings& run, const gradient_function& gradient, const compressor& compress)
+{
+    std::vector<vector> u = zeros(run.workers, x.size()), v = u;
+    trace out{{x}, {v}, {}, {}};
+    for (int t = 0; t < run.steps; ++t) {
+        std::vector<vector> sent;
+        out.point.push_back(std::vector<vector>(u.size(), x));
+        for (std::size_t k = 0; k < u.size(); ++k) {
+            const vector g = gradient(static_cast<int>(k), t, x);
+            for (std::size_t i = 0; i < g.size(); ++i) u[k][i] = run.momentum * u[k][i] + g[i];
+            add(v[k], 1, u[k]);
+            sent.push_back(compress(v[k], static_cast<int>(k), t));
+            for (std::size_t i = 0; i < g.size(); ++i)
+                if (sent[k][i] != 0) u[k][i] = v[k][i] = 0;
+        }
+        add(x, -run.learning_rate(t), mean(sent));
+        out.direction.push_back(u);
+        out.x.push_back(x);
+        out.error.push_back(v);
+    }
+    return out;
+}
+
+} // namespace reference
