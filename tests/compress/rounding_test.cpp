@@ -1,0 +1,133 @@
+/// @file min_max, casts and levels from tables: known answers, unbiasedness, limits.
+#include "quantizing.hpp"
+
+using namespace quantizing;
+using gc::norm, gc::rounding;
+
+namespace {
+
+template <class Format> std::uint16_t code_of(float x, float largest)
+{
+    const auto message = message_of(gc::cast<Format>{}, std::vector<float>{x, largest});
+    std::uint16_t code = 0;
+    std::memcpy(&code, message.data() + 16, (Format::width + 7) / 8);
+    return code;
+}
+
+} // namespace
+
+TEST_CASE("min_max sends its ends and what lies on a level")
+{
+    std::vector<float> x;
+    for (int q = 0; q <= 255; ++q) x.push_back(-3 + 0.25f * static_cast<float>(q));
+    CHECK(compressed(gc::min_max<rounding::nearest>{}, x) == x);
+    CHECK((compressed(gc::min_max<rounding::nearest>{.bits = 1}, std::vector<float>{-1, 0.4f, 0.6f, 1, -0.1f}) == std::vector<float>{-1, 1, 1, 1, -1}));
+    const std::vector<double> flat(20, -0.7);
+    CHECK(compressed(gc::min_max<>{}, flat) == flat);
+    for (const float c : compressed(gc::min_max<>{}, std::vector<float>{-3e38f, 3e38f, 0})) CHECK(gc::is_finite(c));
+}
+
+TEST_CASE("min_max is unbiased")
+{
+    const std::vector<float> x{-1, 1, 0.1f, -0.03f, 0.77f, 0.5f, -0.999f, 0.999f};
+    for (const int bits : {1, 2, 5, 8}) is_unbiased(gc::min_max<>{.bits = bits}, x, std::vector<double>(8, 2.0 / ((1 << bits) - 1)));
+}
+
+TEST_CASE("the codes of a cast are those of the format, relative to the bucket's power of two")
+{
+    // The largest element, a power of two, becomes the format's largest power of two.
+    CHECK(code_of<gc::half>(1, 1) == 0x7800);
+    CHECK(code_of<gc::half>(-0.5f, 1) == 0xf400);
+    CHECK(code_of<gc::half>(1 - 0x1p-12f, 1) == 0x7800);           // a tie, to even
+    CHECK(code_of<gc::half>(1 - 0x3p-12f, 1) == 0x77fe);           // a tie, to even
+    CHECK(code_of<gc::half>(0x1p-39f, 1) == 0x0001);               // the smallest number
+    CHECK(code_of<gc::half>(0x1p-40f, 1) == 0x0000);
+    CHECK(code_of<gc::half>(0x3p-40f, 1) == 0x0002);
+    CHECK(code_of<gc::bfloat16>(1.0078125f, 2) == 0x3f01);
+    CHECK(code_of<gc::bfloat16>(-1.5f, 1.5f) == 0xbf40);
+    CHECK(code_of<gc::fp8_e4m3>(1, 1) == 0x78);
+    CHECK(code_of<gc::fp8_e4m3>(0x1p-17f, 1) == 0x01);
+    CHECK(code_of<gc::fp8_e5m2>(1, 1) == 0x78);
+}
+
+TEST_CASE("a cast keeps what its format holds, for every code of the 8-bit formats and many of the others")
+{
+    const auto all = [](auto format, int step) {
+        using Format = decltype(format);
+        const gc::cast_code<float, Format, rounding::nearest> code;
+        const float wire[1] = {1};
+        const auto bucket = code.open(wire);
+        for (std::uint32_t q = 0; q < 1u << (Format::width - 1); q += static_cast<std::uint32_t>(step)) {
+            const float v = code.decode(q, bucket);
+            REQUIRE(gc::is_finite(v));
+            if (v > 1) break; // above the largest that is sent
+            REQUIRE(code.encode(v, bucket, 0) == q);
+            REQUIRE(code.encode(-v, bucket, 0) == (q | 1u << (Format::width - 1)));
+        }
+    };
+    all(gc::fp8_e4m3{}, 1);
+    all(gc::fp8_e5m2{}, 1);
+    all(gc::half{}, 1);
+}
+
+TEST_CASE("casts are unbiased when they round at random")
+{
+    const std::vector<float> x{1, 0.3f, -0.77f, 0.01f, 1e-3f, -1e-5f, 0x1.8p-17f, 0.999f};
+    std::vector<double> e4m3, half, bfloat16;
+    for (const float v : x) {
+        const int e = std::ilogb(v);
+        e4m3.push_back(std::ldexp(1.0, std::max(e, -14) - 3));
+        half.push_back(std::ldexp(1.0, e - 10));
+        bfloat16.push_back(std::ldexp(1.0, e - 7));
+    }
+    is_unbiased(gc::cast<gc::fp8_e4m3, rounding::stochastic>{}, x, e4m3);
+    is_unbiased(gc::cast<gc::half, rounding::stochastic>{}, x, half);
+    is_unbiased(gc::cast<gc::bfloat16, rounding::stochastic>{}, x, bfloat16);
+}
+
+TEST_CASE("levels from a table: nearest ones, ties down, and what lies on a level stays")
+{
+    const gc::level_rounding<rounding::nearest> nearest{.levels = {0.25, 0.5, 1}};
+    CHECK((compressed(nearest, std::vector<float>{8, -4, 2, 3.1f, 3, 0.9f, -1.1f, 0}) == std::vector<float>{8, -4, 2, 4, 2, 0, -2, 0}));
+    const gc::exponential_rounding<rounding::nearest> powers{.base = 3, .levels = 20};
+    const auto c = compressed(powers, std::vector<float>{9, -1, 5.9f, 6.1f, 1.0f / 3, 0});
+    const std::vector<float> wanted{9, -1, 3, 9, 1.0f / 3, 0};
+    for (std::size_t i = 0; i < c.size(); ++i) CHECK(c[i] == doctest::Approx(wanted[i]).epsilon(1e-6));
+}
+
+TEST_CASE("dithering and rounding to levels are unbiased")
+{
+    const std::vector<float> x{1, -0.3f, 0.01f, 0.77f, -0.5f, 0.123f, 0.999f, -0.05f};
+    const double two = 1.72, one = 3.76; // norms of x, rounded up
+    is_unbiased(gc::natural_dithering(5), x, std::vector<double>(8, two / 2));
+    is_unbiased(gc::exponential_dithering<norm::one>{.base = 1.5, .levels = 15}, x, std::vector<double>(8, one / 3));
+    is_unbiased(gc::exponential_rounding<>{.base = 3, .levels = 30}, x, std::vector<double>(8, 2));
+    is_unbiased(gc::level_rounding<>{.levels = {0.1, 0.4, 0.5, 1}}, x, std::vector<double>(8, 0.5));
+}
+
+TEST_CASE("exponential rounding of base 2 is natural compression's operator")
+{
+    const auto a = gc::exponential_rounding<>{.base = 2, .levels = 100}.classes(512);
+    CHECK(a.u->zeta == doctest::Approx(9.0 / 8));
+    CHECK(gc::exponential_rounding<rounding::nearest>{.base = 2, .levels = 100}.classes(512).b3->delta == doctest::Approx(9.0 / 8));
+}
+
+TEST_CASE("options outside their range are refused by field and value")
+{
+    CHECK(complaint([] { gc::min_max<>{.bits = 9}.check(); }) == "invalid_option bits 9");
+    CHECK(complaint([] { gc::exponential_dithering<>{.base = 1}.check(); }) == "invalid_option base 1");
+    CHECK(complaint([] { gc::exponential_dithering<>{.levels = 128}.check(); }) == "invalid_option levels 128");
+    CHECK(complaint([] { gc::exponential_rounding<>{.base = 10, .levels = 60}.check(); }) == "invalid_option levels 60");
+    CHECK(complaint([] { gc::level_rounding<>{.levels = {0.5, 0.4, 1}}.check(); }) == "invalid_option levels[1] 0.4");
+    CHECK(complaint([] { gc::level_rounding<>{.levels = {0.5}}.check(); }) == "invalid_option levels 0.5");
+}
+
+TEST_CASE("damaged messages of rounding quantizers do no harm")
+{
+    const auto x = input<float>(pattern::uniform, 21, 1);
+    flips_do_no_harm(gc::min_max<>{.bits = 7}, x);
+    flips_do_no_harm(gc::cast<gc::fp8_e4m3>{}, x);
+    flips_do_no_harm(gc::cast<gc::half>{}, x);
+    flips_do_no_harm(gc::natural_dithering(5), x);
+    flips_do_no_harm(gc::exponential_rounding<>{}, x);
+}
