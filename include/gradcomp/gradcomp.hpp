@@ -2,7 +2,9 @@
 #pragma once
 
 #include <gradcomp/comm/in_process.hpp>
+#include <gradcomp/compress/adaptive_random.hpp>
 #include <gradcomp/compress/block_sign.hpp>
+#include <gradcomp/compress/block_top_k.hpp>
 #include <gradcomp/compress/by_tensor.hpp>
 #include <gradcomp/compress/cast.hpp>
 #include <gradcomp/compress/chain.hpp>
@@ -20,6 +22,7 @@
 #include <gradcomp/compress/scaled.hpp>
 #include <gradcomp/compress/sign.hpp>
 #include <gradcomp/compress/tern_grad.hpp>
+#include <gradcomp/compress/threshold.hpp>
 #include <gradcomp/compress/top_k.hpp>
 #include <gradcomp/memory/def.hpp>
 #include <gradcomp/memory/def_a.hpp>

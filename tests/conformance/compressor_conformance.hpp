@@ -20,6 +20,8 @@ template <gc::indices I> inline constexpr bool sends_whole_elements<gc::rand_k<I
 /// Whether the operator's class is attained at x = (1, ..., 1).
 template <class C> inline constexpr bool tight_at_ones = !gc::quantizer<C>;
 template <class... Cases> inline constexpr bool tight_at_ones<gc::by_tensor<Cases...>> = false;
+template <> inline constexpr bool tight_at_ones<gc::threshold<gc::limit_unit::norm>> = false; // with room: all of them reach their mean
+template <> inline constexpr bool tight_at_ones<gc::threshold<gc::limit_unit::maximum>> = false;
 template <> inline constexpr bool tight_at_ones<gc::sign<>> = false;
 template <class S, class Q> inline constexpr bool tight_at_ones<gc::chain<S, Q>> = false;
 

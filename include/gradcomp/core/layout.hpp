@@ -87,19 +87,23 @@ private:
     std::size_t count_, position_;
 };
 
-/// Checks the indices of a message before anything is applied: each selection's ascend strictly and stay inside it.
+/// Checks `count` indices of one selection before anything is applied: they ascend strictly and stay inside it.
 /// @throws error bad_message naming the place in the message and the index.
+inline void check_indices(const selection& s, std::size_t count, const std::uint32_t* index)
+{
+    for (std::size_t j = s.payload; j < s.payload + count; ++j) {
+        if (index[j] < s.position || index[j] - s.position >= s.size)
+            throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
+                "must be in [" + std::to_string(s.position) + ", " + std::to_string(s.position + s.size) + ")");
+        if (j > s.payload && index[j] <= index[j - 1])
+            throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
+                "must be above the index before it, " + std::to_string(index[j - 1]));
+    }
+}
+/// The same for a message in which every selection sends all that it keeps.
 inline void check_indices(const layout& where, const std::uint32_t* index)
 {
-    for (const selection& s : where.selections)
-        for (std::size_t j = s.payload; j < s.payload + s.kept; ++j) {
-            if (index[j] < s.position || index[j] - s.position >= s.size)
-                throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
-                    "must be in [" + std::to_string(s.position) + ", " + std::to_string(s.position + s.size) + ")");
-            if (j > s.payload && index[j] <= index[j - 1])
-                throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
-                    "must be above the index before it, " + std::to_string(index[j - 1]));
-        }
+    for (const selection& s : where.selections) check_indices(s, s.kept, index);
 }
 
 } // namespace gradcomp

@@ -37,7 +37,8 @@ enum class purpose : std::uint32_t {
     rand_k = 2,       ///< which coordinates are sent
     sample = 3,       ///< which elements bracket a threshold; changes time, never results
     rounding = 4,     ///< stochastic rounding, 32 bits an element (a block of the counter is 4 elements)
-    quantize = 5      ///< stochastic rounding of quantizers, 16 bits an element (a block of the counter is 8 elements)
+    quantize = 5,     ///< stochastic rounding of quantizers, 16 bits an element (a block of the counter is 8 elements)
+    arrival = 6       ///< waiting times of elements that are chosen in proportion to their magnitude, 32 bits an element
 };
 
 /// One stream of random words.

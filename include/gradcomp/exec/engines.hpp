@@ -13,6 +13,7 @@
 
 #include <gradcomp/core/blocks.hpp>
 #include <gradcomp/core/coder.hpp>
+#include <gradcomp/core/magnitude_limit.hpp>
 #include <gradcomp/core/rule.hpp>
 #include <gradcomp/exec/sweep_options.hpp>
 
@@ -61,6 +62,19 @@ template <class Executor, class T> class sign_engine;
 /// returns that to the memory; decode(executor, values, code, coded_form, message) fills plain(); encode_indices and decode_indices move
 /// the indices between plain() and their shortest form.
 template <class Executor, class T, class Code> class chain_engine;
+
+/// As top_k_engine, for k elements drawn in proportion to |p| without replacement (core/arrival.hpp).
+template <class Executor, class T> class adaptive_engine;
+
+/// The elements that reach a magnitude_limit, at most a selection's `kept`, largest first; the room behind them is zero.
+/// encode(..., choice_key, limit, T* message, index, count, options) writes one count a selection; check(executor, layout, message, index, count) for what
+/// a peer sent; scatter(executor, layout, target, message, index, count); fallbacks(), and unsent(): elements so far for which there was no room.
+template <class Executor, class T> class threshold_engine;
+
+/// The blocks of the largest norm: engine(executor, layout, block), a selection keeps whole blocks and its layout says so.
+/// encode(..., choice_key, T* message, std::uint32_t* number, options) writes the blocks' elements, zeros behind a partial last one, and the blocks' numbers within
+/// their selection; check(executor, layout, number); scatter(executor, layout, target, message, number).
+template <class Executor, class T> class block_norm_engine;
 
 /// What a run's random choices start from; step and selection complete it to a random_stream.
 struct choice_key {

@@ -98,6 +98,12 @@ public:
     std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
+    /// Elements so far that were to be sent and found no room in the message (gc::threshold); they are in the memory. 0 for other compressors.
+    std::uint64_t unsent() const
+    {
+        if constexpr (requires { coder_.unsent(); }) return coder_.unsent();
+        else return 0;
+    }
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view

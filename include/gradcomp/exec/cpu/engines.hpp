@@ -1,9 +1,11 @@
 /// @file The engines of exec::cpu: what a coder asks of the executor, segment by segment.
 #pragma once
 
+#include <gradcomp/exec/cpu/block_norms.hpp>
 #include <gradcomp/exec/cpu/chain_engine.hpp>
 #include <gradcomp/exec/cpu/code_engines.hpp>
 #include <gradcomp/exec/cpu/gather_blocks.hpp>
+#include <gradcomp/exec/cpu/late_choice.hpp>
 #include <gradcomp/exec/cpu/scatter.hpp>
 #include <gradcomp/exec/cpu/select.hpp>
 #include <gradcomp/exec/cpu/send_marked.hpp>
@@ -107,16 +109,6 @@ private:
     }
 
     std::vector<chosen_blocks> blocks_;
-};
-
-/// Messages that name their coordinates, by indices that count within the layout.
-template <class T> struct indexed_messages {
-    /// @throws error bad_message for indices that are out of range or not ascending.
-    static void check(const cpu_team&, const layout& where, const std::uint32_t* index) { check_indices(where, index); }
-    template <class Target> static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index)
-    {
-        for (const selection& s : where.selections) exec::scatter(team, target, index + s.payload, message + s.payload, s.kept, place_of(where, s));
-    }
 };
 
 /// Random coordinates: one bit an element.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gradcomp/core/config.hpp>
+#include <gradcomp/core/layout.hpp>
 #include <gradcomp/exec/cpu/team.hpp>
 #include <gradcomp/exec/engines.hpp>
 
@@ -76,6 +77,16 @@ inline void clear(const cpu_team&, std::byte* at, std::size_t bytes)
 {
     if (bytes > 0) std::memset(at, 0, bytes);
 }
+
+/// Messages that name their coordinates, by indices that count within the layout.
+template <class T> struct indexed_messages {
+    /// @throws error bad_message for indices that are out of range or not ascending.
+    static void check(const cpu_team&, const layout& where, const std::uint32_t* index) { check_indices(where, index); }
+    template <class Target> static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index)
+    {
+        for (const selection& s : where.selections) exec::scatter(team, target, index + s.payload, message + s.payload, s.kept, place_of(where, s));
+    }
+};
 
 } // namespace gradcomp::exec
 

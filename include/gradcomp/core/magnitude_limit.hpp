@@ -1,0 +1,38 @@
+/// @file From which magnitude on an element is sent: a fixed one, or one relative to the whole vector.
+#pragma once
+
+#include <gradcomp/core/config.hpp>
+
+namespace gradcomp {
+
+/// What a limit may be relative to.
+struct measured_magnitudes {
+    double largest = 0; ///< max |p_i|
+    double squares = 0; ///< sum of p_i^2, formed in double, tile by tile
+};
+
+/// What a threshold is counted in.
+enum class limit_unit {
+    absolute, ///< itself
+    maximum,  ///< max |p_i|
+    norm      ///< the root mean square, ||p|| / sqrt(d)
+};
+
+/// |p_i| >= of(...) is sent. Never 0, so that zeros are not; a relative one is reached by some element wherever value <= 1 and p is not 0.
+struct magnitude_limit {
+    limit_unit unit = limit_unit::absolute;
+    double value = 0;
+
+    double of(const measured_magnitudes& p, std::size_t d) const
+    {
+        switch (unit) {
+        case limit_unit::absolute: return value;
+        case limit_unit::maximum: return value * p.largest;
+        case limit_unit::norm: break;
+        }
+        // A hair below, lest the mean of equal magnitudes be rounded above all of them.
+        return value * (1 - 0x1p-20) * __builtin_sqrt(p.squares / static_cast<double>(d > 0 ? d : 1));
+    }
+};
+
+} // namespace gradcomp

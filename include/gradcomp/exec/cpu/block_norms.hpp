@@ -1,0 +1,111 @@
+/// @file Blocks of the largest norm on the CPU: a sweep leaves everything behind, norms are read off, then whole blocks are taken back.
+#pragma once
+
+#include <gradcomp/exec/cpu/late_choice.hpp>
+
+namespace gradcomp::exec {
+
+/// Memory: a double and an index a block, and a selection's workspace. Reads p once more than the sweep.
+///
+/// A block's squared norm is formed in double, where floats' squares neither overflow nor vanish: 8 lanes by the element's place in the block,
+/// then in halves. Ties go to the block of the lowest number.
+template <class T> class block_norm_engine<cpu_team, T> {
+public:
+    block_norm_engine(const cpu_team& team, const layout& where, std::size_t block) : block_(block)
+    {
+        std::size_t n = 0, k = 0;
+        for (const selection& s : where.selections) n = std::max(n, (s.size + block - 1) / block), k = std::max(k, s.kept / block);
+        norms_ = host_buffer<double>(n);
+        chosen_ = host_buffer<double>(k);
+        work_.emplace(n, k, team.threads());
+    }
+
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* number,
+        const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (const selection& s : where.selections) {
+            for (std::size_t at = s.begin; at < s.end; ++at) tally += sweep(team, rules(where.segments[at]), where.segments[at].size, send_none{}, options);
+            const std::size_t blocks = (s.size + block_ - 1) / block_, kept = s.kept / block_;
+            measure_blocks(team, where, s, rules, blocks, options.bad_elements);
+            read_rule<double> norms;
+            norms.gradient = norms_.data();
+            const auto rule = [&](std::size_t) { return norms; };
+            const exec::segment all{blocks, 0};
+            std::uint32_t* const numbers = number + s.payload / block_;
+            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, kept, key.stream(now.step, s.key, purpose::sample), numbers, chosen_.data(), *work_,
+                {.bad_elements = non_finite::propagate}).fallback;
+            for (std::size_t j = 0; j < kept; ++j) take_back_block(where, s, rules, numbers[j], message + s.payload + j * block_, options.bad_elements);
+        }
+        return tally;
+    }
+    std::size_t fallbacks() const { return fallbacks_; }
+
+    /// @throws error bad_message for numbers that are out of range or not ascending.
+    void check(const cpu_team&, const layout& where, const std::uint32_t* number) const
+    {
+        for (const selection& s : where.selections)
+            check_indices(selection{.size = (s.size + block_ - 1) / block_, .payload = s.payload / block_}, s.kept / block_, number);
+    }
+    template <class Target> void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* number) const
+    {
+        for (const selection& s : where.selections)
+            for (std::size_t j = 0; j < s.kept / block_; ++j)
+                each_piece_of(where, s, number[s.payload / block_ + j], [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
+                    apply_run(team, target, piece.offset + from, message + s.payload + j * block_ + place, count);
+                });
+    }
+
+private:
+    /// f(segment, first element in it, count, place in the block) for the pieces of a block.
+    template <class F> void each_piece_of(const layout& where, const selection& s, std::size_t number, const F& f) const
+    {
+        const std::size_t begin = number * block_, end = std::min(s.size, begin + block_);
+        std::size_t low = s.begin, high = s.end;
+        while (high - low > 1) (where.segments[(low + high) / 2].first <= begin ? low : high) = (low + high) / 2;
+        for (std::size_t at = low; at < s.end && where.segments[at].first < end; ++at) {
+            const gradcomp::segment& piece = where.segments[at];
+            const std::size_t from = std::max(begin, piece.first), to = std::min(end, piece.first + piece.size);
+            if (from < to) f(piece, from - piece.first, to - from, from - begin);
+        }
+    }
+
+    template <class Rules>
+    void measure_blocks(const cpu_team& team, const layout& where, const selection& s, const Rules& rules, std::size_t blocks, non_finite policy)
+    {
+        const std::size_t members = std::min(team.members_for(s.size), std::max<std::size_t>(blocks, 1));
+        team.run(members, [&](std::size_t t) {
+            for (std::size_t b = blocks * t / members; b < blocks * (t + 1) / members; ++b) {
+                double lanes[8] = {};
+                each_piece_of(where, s, b, [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
+                    const auto again = rules(piece).again();
+                    for (std::size_t i = 0; i < count; ++i) {
+                        const double p = static_cast<double>(detail::left_at(again, from + i, policy));
+                        lanes[(place + i) % 8] = multiply_add(p, p, lanes[(place + i) % 8]);
+                    }
+                });
+                for (std::size_t half = 4; half > 0; half /= 2)
+                    for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+                norms_.data()[b] = lanes[0];
+            }
+        });
+    }
+
+    template <class Rules> void take_back_block(const layout& where, const selection& s, const Rules& rules, std::size_t number, T* to, non_finite policy) const
+    {
+        std::fill(to, to + block_, T(0));
+        each_piece_of(where, s, number, [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
+            const auto rule = rules(piece);
+            const auto again = rule.again();
+            for (std::size_t i = 0; i < count; ++i) detail::take_back(rule, again, from + i, to[place + i], policy);
+        });
+    }
+
+    std::size_t block_;
+    host_buffer<double> norms_{0}, chosen_{0};
+    std::optional<top_k_workspace<double>> work_;
+    std::size_t fallbacks_ = 0;
+};
+
+} // namespace gradcomp::exec

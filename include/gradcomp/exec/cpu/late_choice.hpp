@@ -1,0 +1,254 @@
+/// @file Sparsifiers on the CPU whose choice needs all of p: a sweep leaves everything behind, then the chosen elements are taken back.
+#pragma once
+
+#include <gradcomp/core/arrival.hpp>
+#include <gradcomp/core/layout.hpp>
+#include <gradcomp/exec/cpu/scatter.hpp>
+#include <gradcomp/exec/cpu/select.hpp>
+#include <gradcomp/exec/engines.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+namespace gradcomp::exec {
+namespace detail {
+
+/// p of element i after a sweep that sent nothing; a bad gradient of a rule without memory counts as 0 unless it is to travel.
+template <class Again> typename Again::value_type left_at(const Again& again, std::size_t i, non_finite policy)
+{
+    const auto p = value_at(again, i);
+    return is_finite(p) || policy == non_finite::propagate ? p : value_without_gradient(again, i);
+}
+
+/// Moves element i of a segment from the memory, where there is one, to the message.
+template <class Rule, class Again, class T> void take_back(const Rule& rule, const Again& again, std::size_t i, T& value, non_finite policy)
+{
+    value = left_at(again, i, policy);
+    if constexpr (settles<Rule>) rule.settle(i, value, value);
+}
+
+/// The segment of a selection that holds an element, for elements that come in ascending order.
+class segment_walk {
+public:
+    segment_walk(const layout& where, const selection& s) : where_(where), at_(s.begin) {}
+    const gradcomp::segment& find(std::size_t place)
+    {
+        while (place - where_.segments[at_].first >= where_.segments[at_].size) ++at_;
+        return where_.segments[at_];
+    }
+
+private:
+    const layout& where_;
+    std::size_t at_;
+};
+
+/// Takes `kept` elements of a selection back; `index` counts within the selection, ascends, and counts within the layout afterwards.
+template <class T, class Rules>
+void take_back_all(const layout& where, const selection& s, const Rules& rules, std::uint32_t* index, T* value, std::size_t kept, non_finite policy)
+{
+    segment_walk walk(where, s);
+    for (std::size_t j = 0; j < kept;) {
+        const gradcomp::segment& piece = walk.find(index[j]);
+        const auto rule = rules(piece);
+        const auto again = rule.again();
+        for (; j < kept && index[j] - piece.first < piece.size; ++j) {
+            take_back(rule, again, index[j] - piece.first, value[j], policy);
+            index[j] += static_cast<std::uint32_t>(s.position);
+        }
+    }
+}
+
+/// Everything stays behind; rates[i] is element i's rate of arrival.
+template <class T> struct list_rates : stateless_chooser<list_rates<T>> {
+    T* rates = nullptr;
+    std::size_t first = 0; ///< place of the sweep's element 0 in its selection
+    random_stream stream{};
+    list_rates part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    template <isa> taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    {
+        word4 words{};
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t place = first + base + i;
+            if (i == 0 || place % 4 == 0) words = stream.block(static_cast<std::uint32_t>(place / 4));
+            rates[base + i] = arrival_rate(p[i], words.at[place % 4]);
+        }
+        return taken::none;
+    }
+};
+
+/// Everything stays behind; the largest magnitude and the sum of squares of each tile are noted.
+template <class T> struct measure_tiles : stateless_chooser<measure_tiles<T>> {
+    T* largest = nullptr;     ///< of each tile of the segment
+    double* squares = nullptr;
+    measure_tiles part(std::size_t, std::size_t, std::size_t) const { return *this; }
+    template <isa> taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    {
+        double lanes[8] = {};
+        bits_t<T> most = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            most = std::max(most, magnitude(p[i]));
+            lanes[i % 8] = multiply_add(static_cast<double>(p[i]), static_cast<double>(p[i]), lanes[i % 8]);
+        }
+        for (std::size_t half = 4; half > 0; half /= 2)
+            for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+        squares[base / tile_size] = lanes[0];
+        largest[base / tile_size] = __builtin_bit_cast(T, most);
+        return taken::none;
+    }
+};
+
+} // namespace detail
+
+/// Memory: a rate an element, and a selection's workspace.
+template <class T> class adaptive_engine<cpu_team, T> : public indexed_messages<T> {
+public:
+    adaptive_engine(const cpu_team& team, const layout& where)
+    {
+        std::size_t n = 0, k = 0;
+        for (const selection& s : where.selections) n = std::max(n, s.size), k = std::max(k, s.kept);
+        rates_ = host_buffer<T>(n);
+        work_.emplace(n, k, team.threads());
+    }
+
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* index,
+        const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (const selection& s : where.selections) {
+            for (std::size_t at = s.begin; at < s.end; ++at) {
+                const gradcomp::segment& piece = where.segments[at];
+                detail::list_rates<T> list;
+                list.rates = rates_.data() + piece.first;
+                list.first = piece.first;
+                list.stream = key.stream(now.step, s.key, purpose::arrival);
+                tally += sweep(team, rules(piece), piece.size, list, options);
+            }
+            read_rule<T> rates;
+            rates.gradient = rates_.data();
+            const auto rule = [&](std::size_t) { return rates; };
+            const exec::segment all{s.size, 0};
+            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, s.kept, key.stream(now.step, s.key, purpose::sample), index + s.payload, message + s.payload,
+                *work_, {.bad_elements = non_finite::propagate}).fallback;
+            detail::take_back_all(where, s, rules, index + s.payload, message + s.payload, s.kept, options.bad_elements);
+        }
+        return tally;
+    }
+    std::size_t fallbacks() const { return fallbacks_; }
+
+private:
+    host_buffer<T> rates_{0};
+    std::optional<top_k_workspace<T>> work_;
+    std::size_t fallbacks_ = 0;
+};
+
+/// Every pass reads p: measure, count, select, and then take back. The room for measures is 12 bytes a tile (double: 16).
+template <class T> class threshold_engine<cpu_team, T> {
+public:
+    threshold_engine(const cpu_team& team, const layout& where)
+    {
+        std::size_t n = 0, k = 0, segments = 0, tiles = 0;
+        for (const selection& s : where.selections) n = std::max(n, s.size), k = std::max(k, s.kept), segments = std::max(segments, s.end - s.begin);
+        for (const gradcomp::segment& piece : where.segments) {
+            pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
+            tiles = std::max(tiles, piece.size / tile_size + 1);
+        }
+        largest_ = host_buffer<T>(tiles);
+        squares_ = host_buffer<double>(tiles);
+        work_.emplace(n, k, team.threads(), segments);
+    }
+
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, const magnitude_limit& limit, T* message,
+        std::uint32_t* index, std::uint32_t* count, const sweep_options& options)
+    {
+        sweep_tally tally;
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            const T least = at_least_something(limit.of(sweep_and_measure(team, where, s, rules, options, tally), s.size));
+            const auto again = [&](std::size_t at) { return rules(where.segments[s.begin + at]).again(); };
+            const std::size_t reach = count_reaching(where, s, again, least, options.bad_elements), kept = std::min(reach, s.kept);
+            unsent_ += reach - kept;
+            T* const value = message + s.payload;
+            std::uint32_t* const places = index + s.payload;
+            fallbacks_ += select_top_k(team, std::span<const exec::segment>(pieces_).subspan(s.begin, s.end - s.begin), again, again, kept,
+                key.stream(now.step, s.key, purpose::sample), places, value, *work_, {.bad_elements = options.bad_elements}).fallback;
+            detail::take_back_all(where, s, rules, places, value, kept, options.bad_elements);
+            std::fill(value + kept, value + s.kept, T(0));
+            std::fill(places + kept, places + s.kept, 0u);
+            count[n] = static_cast<std::uint32_t>(kept);
+        }
+        return tally;
+    }
+    std::size_t fallbacks() const { return fallbacks_; }
+    std::uint64_t unsent() const { return unsent_; }
+
+    /// @throws error bad_message for a count above the room, indices that are out of range or not ascending, or room that is not zero.
+    static void check(const cpu_team&, const layout& where, const T* message, const std::uint32_t* index, const std::uint32_t* count)
+    {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            if (count[n] > s.kept)
+                throw error(error_code::bad_message, "count[" + std::to_string(n) + "]", std::to_string(count[n]), "must be at most " + std::to_string(s.kept));
+            check_indices(s, count[n], index);
+            for (std::size_t j = s.payload + count[n]; j < s.payload + s.kept; ++j)
+                if (index[j] != 0 || bits_of(message[j]) != 0)
+                    throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]), "must be 0 behind the last element, as its value");
+        }
+    }
+    template <class Target>
+    static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index, const std::uint32_t* count)
+    {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            exec::scatter(team, target, index + s.payload, message + s.payload, count[n], place_of(where, s));
+        }
+    }
+
+private:
+    /// In T, rounded down where T cannot hold it, so that the largest element reaches what it was measured to reach; 0 would send zeros.
+    static T at_least_something(double limit)
+    {
+        T least = static_cast<T>(limit);
+        if (static_cast<double>(least) > limit && least > T(0)) least = __builtin_bit_cast(T, static_cast<bits_t<T>>(bits_of(least) - 1));
+        return least == T(0) ? std::numeric_limits<T>::denorm_min() : least;
+    }
+
+    template <class Rules>
+    measured_magnitudes sweep_and_measure(const cpu_team& team, const layout& where, const selection& s, const Rules& rules, const sweep_options& options, sweep_tally& tally)
+    {
+        measured_magnitudes all;
+        for (std::size_t at = s.begin; at < s.end; ++at) {
+            const gradcomp::segment& piece = where.segments[at];
+            detail::measure_tiles<T> measure;
+            measure.largest = largest_.data();
+            measure.squares = squares_.data();
+            tally += sweep(team, rules(piece), piece.size, measure, options);
+            for (std::size_t tile = 0; tile * tile_size < piece.size; ++tile) { // in order, whatever the threads
+                all.largest = std::max(all.largest, static_cast<double>(largest_.data()[tile]));
+                all.squares += squares_.data()[tile];
+            }
+        }
+        return all;
+    }
+    template <class Again>
+    static std::size_t count_reaching(const layout& where, const selection& s, const Again& again_of, T least, non_finite policy)
+    {
+        std::size_t found = 0;
+        for (std::size_t at = s.begin; at < s.end; ++at) {
+            const auto again = again_of(at - s.begin);
+            for (std::size_t i = 0; i < where.segments[at].size; ++i) found += magnitude(detail::left_at(again, i, policy)) >= magnitude(least);
+        }
+        return found;
+    }
+
+    std::vector<exec::segment> pieces_;
+    host_buffer<T> largest_{0};
+    host_buffer<double> squares_{0};
+    std::optional<top_k_workspace<T>> work_;
+    std::size_t fallbacks_ = 0;
+    std::uint64_t unsent_ = 0;
+};
+
+} // namespace gradcomp::exec
