@@ -200,3 +200,45 @@ TEST_CASE("by_tensor keeps its bytes")
         {{0x0e5533ceeae3c058, 0x2fe317b4a24608a4}, {0x8b5604465e99bc50, 0xa6552dbe9a58d7f8},
             {0xec5b1770965262a6, 0xdec4f6b3770e142a}, {0x6485b02b31da9ac3, 0x1d83638b57c4232c}});
 }
+
+TEST_CASE("adaptive_random of ratio 50 keeps its bytes")
+{
+    keeps_its_bytes(gc::adaptive_random{.ratio = 50},
+        {{0x4410400e4b9a929e, 0x11d6cc744cae6630}, {0xc06afb06f8897418, 0x072a59e83318deed},
+            {0x73b1f77ee8310ea4, 0x2abd7944d996e144}, {0x697505d63ad76f8e, 0x111e110d671c7aae}});
+}
+
+TEST_CASE("threshold of the maximum keeps its bytes")
+{
+    keeps_its_bytes(gc::threshold<>{.limit = 0.01, .ratio = 20},
+        {{0x8b43308aff8daa87, 0x89e46291ee78f70b}, {0x44f53786d3ddd7f7, 0xf4b5353e24e8354f},
+            {0xfcce3f7cbc2d9b2f, 0xf44095e06bb75c82}, {0x799c40941c1d5514, 0xc6eb2574b1da6f63}});
+}
+
+TEST_CASE("threshold of the norm over the whole model keeps its bytes")
+{
+    keeps_its_bytes(gc::threshold<gc::limit_unit::norm>{.limit = 1, .ratio = 9, .scope = scope::whole_model},
+        {{0xeb2e57c840fef3a2, 0x9ca53591b94a03ea}, {0x0b80c51664971725, 0x783fce1b55632726},
+            {0x34de0b2caa7c8cc4, 0xddeaaf5075f0cfbb}, {0x3d2a319592771876, 0x21ec6b1d6b9f3d8e}});
+}
+
+TEST_CASE("threshold of a fixed magnitude keeps its bytes")
+{
+    keeps_its_bytes(gc::threshold<gc::limit_unit::absolute>{.limit = 2, .ratio = 9},
+        {{0x6020ed42c3754735, 0x4d991b1327f269ce}, {0xd78b8ec8c34b6983, 0x70661811f43b2582},
+            {0x6d0d9808ea167025, 0xf72d357ce9ddd5db}, {0x2a12f0fc1bb9cb27, 0xa256b8fc2bf56f6c}});
+}
+
+TEST_CASE("block_top_k of blocks of 64 keeps its bytes")
+{
+    keeps_its_bytes(gc::block_top_k{.ratio = 16},
+        {{0x3cdf8c29871f2c79, 0x534b7e2a2ae99e9e}, {0xf4338340b0f17bc7, 0xbe4c6d962b28e8ae},
+            {0x8e995ea4841f8d1b, 0x252382b1c857d90e}, {0xa9c2885db0eb6a22, 0x8b545cb8eb46b5fb}});
+}
+
+TEST_CASE("block_top_k of blocks of 100 over the whole model keeps its bytes")
+{
+    keeps_its_bytes(gc::block_top_k{.ratio = 7, .block = 100, .scope = scope::whole_model},
+        {{0x0f0d238b68c57de0, 0x58d116ab5b6d33a9}, {0xe4685f7fadff77cf, 0x4eb594697e5a7da4},
+            {0x3e6ce58fb3ba26c2, 0x1975d591ab396fd2}, {0xab1f03908b6620b2, 0xb7166b37055b1517}});
+}
