@@ -1,7 +1,12 @@
 # Flags of our own tests, examples and benches. Nothing here reaches the exported target.
 
 add_library(gradcomp_warnings INTERFACE)
-target_compile_options(gradcomp_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+set(gradcomp_warning_flags -Wall -Wextra -Wconversion -Wshadow)
+target_compile_options(gradcomp_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${gradcomp_warning_flags}>)
+
+# nvcc's own warnings are errors in CUDA tests; the host compiler's -Wconversion and -Wshadow see nvcc's rewritten source and stay off.
+add_library(gradcomp_cuda_strict INTERFACE)
+target_compile_options(gradcomp_cuda_strict INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Wno-restrict,-Wno-array-bounds,-Wno-stringop-overflow,-Wno-maybe-uninitialized>)
 
 # Warnings are errors in tests, except those that an optimiser derives from flow analysis: they come and go with the
 # compiler's version, the level and the sanitizer, and must not stop a fresh machine with a newer compiler.

@@ -11,7 +11,7 @@ if(NOT GRADCOMP_INSTALL)
 endif()
 
 install(DIRECTORY include/gradcomp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh")
-install(TARGETS gradcomp EXPORT gradcomp_targets)
+install(TARGETS gradcomp gradcomp_cuda EXPORT gradcomp_targets)
 install(EXPORT gradcomp_targets NAMESPACE gradcomp:: FILE gradcomp_targets.cmake DESTINATION ${gradcomp_package_dir})
 
 configure_package_config_file(cmake/gradcomp-config.cmake.in ${PROJECT_BINARY_DIR}/gradcomp-config.cmake

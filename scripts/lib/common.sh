@@ -89,6 +89,8 @@ apt_install() # PACKAGES...
     $prefix env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" >/dev/null
 }
 
+nvcc_present() { command -v "${CUDACXX:-nvcc}" >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ]; }
+
 # need_packages "REQUIRED..." "OPTIONAL...": installs what is missing where that is allowed. A required package that stays
 # missing ends the script with status 2 and the command that would install it; an optional one only leaves a line.
 need_packages()

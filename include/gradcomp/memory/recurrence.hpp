@@ -106,7 +106,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     }
 
     /// p of the same elements after the sweep, for those that left nothing in the message.
-    auto again() const
+    GRADCOMP_HD auto again() const
     {
         if constexpr (HasError) {
             read_rule<T> rule;

@@ -183,7 +183,7 @@ private:
                 if (stream.size() > 0) for_each(state_.team, stream.size(), state_.ready(copy_rule<T>{stream.next(), stream.now()}));
             };
             keep(state_.e);
-            keep(state_.m);
+            for (auto& m : state_.local) keep(m);
             keep(state_.z);
         } else {
             state_.restore(coder_, reduction_.message());

@@ -1,0 +1,28 @@
+# Whether our own CUDA tests and benchmarks are built. The project is CXX only until then, and users of the headers never come here.
+include(CheckLanguage)
+set(gradcomp_has_nvcc OFF)
+if(PROJECT_IS_TOP_LEVEL)
+    if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX} AND EXISTS /usr/local/cuda/bin/nvcc)
+        set(ENV{CUDACXX} /usr/local/cuda/bin/nvcc)
+    endif()
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+        set(gradcomp_has_nvcc ON)
+    endif()
+endif()
+option(GRADCOMP_CUDA "Build the CUDA tests and benchmarks (needs nvcc)" ${gradcomp_has_nvcc})
+
+if(GRADCOMP_CUDA)
+    # Tests are built for one architecture, which is what a compile check without a GPU can use; scripts/gpu passes native. All kernels are
+    # compiled for every supported architecture, and to PTX, once: tests/exec/cuda_architectures.cu.
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+        set(CMAKE_CUDA_ARCHITECTURES 90-real)
+    endif()
+    if(NOT gradcomp_has_nvcc)
+        message(FATAL_ERROR "GRADCOMP_CUDA is ON, but no CUDA compiler was found; set CUDACXX or leave the option OFF")
+    endif()
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+elseif(PROJECT_IS_TOP_LEVEL AND NOT gradcomp_has_nvcc)
+    message(STATUS "not built: CUDA (no nvcc)")
+endif()

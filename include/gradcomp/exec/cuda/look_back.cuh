@@ -1,0 +1,69 @@
+/// @file The one place around CUB's decoupled look-back, whose classes are no documented interface: sums over tiles, anew for each selection.
+#pragma once
+
+#include <gradcomp/exec/cuda/compact.hpp>
+
+#include <cub/agent/single_pass_scan_operators.cuh>
+#include <cub/block/block_scan.cuh>
+
+namespace gradcomp::exec {
+
+/// A count, and in the highest bit whether a selection starts here: a sum that starts anew is still associative.
+struct add_in_selection {
+    static constexpr unsigned long long start = 1ull << 63;
+    __device__ unsigned long long operator()(unsigned long long a, unsigned long long b) const { return b & start ? b : a + b; }
+};
+
+/// The state of all tiles in device memory; reset() and one launch belong together.
+class look_back_state {
+public:
+    using state = cub::ScanTileState<unsigned long long>;
+
+    static std::size_t bytes(unsigned tiles)
+    {
+        std::size_t bytes = 0;
+        state::AllocationSize(static_cast<int>(tiles), bytes);
+        return bytes;
+    }
+    look_back_state() = default;
+    look_back_state(void* memory, unsigned tiles) { state_.Init(static_cast<int>(tiles), memory, bytes(tiles)); }
+
+    /// By threads of any grid that covers `tiles` and the few words before them.
+    __device__ void reset(unsigned tiles) { state_.InitializeStatus(static_cast<int>(tiles)); }
+
+    struct storage {
+        typename cub::TilePrefixCallbackOp<unsigned long long, add_in_selection, state>::TempStorage prefix;
+    };
+    /// How many of the selection come before this tile. Called by one warp; the first tile of the launch must start a selection.
+    __device__ std::uint32_t before(storage& shared, unsigned tile, bool starts, std::uint32_t count)
+    {
+        const unsigned long long mine = count | (starts ? add_in_selection::start : 0ull);
+        if (tile == 0) {
+            if (threadIdx.x == 0) state_.SetInclusive(0, mine);
+            return 0;
+        }
+        cub::TilePrefixCallbackOp<unsigned long long, add_in_selection, state> prefix(state_, shared.prefix, {}, static_cast<int>(tile));
+        const unsigned long long all = prefix(mine);
+        return starts ? 0u : static_cast<std::uint32_t>(all);
+    }
+
+private:
+    state state_;
+};
+
+/// The block of select_block.hpp on the device.
+template <int Threads> struct device_block {
+    static constexpr int threads = Threads;
+    using scan = cub::BlockScan<std::uint32_t, Threads>;
+    typename scan::TempStorage& shared;
+    __device__ int thread() const { return static_cast<int>(threadIdx.x); }
+    __device__ void sync() const { __syncthreads(); }
+    __device__ void exclusive_sum(std::uint32_t x, std::uint32_t& before, std::uint32_t& total) const
+    {
+        scan(shared).ExclusiveSum(x, before, total);
+        __syncthreads();
+    }
+    __device__ void add(std::uint32_t& counter, std::uint32_t x) const { atomicAdd(&counter, x); }
+};
+
+} // namespace gradcomp::exec

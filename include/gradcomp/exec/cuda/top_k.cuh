@@ -1,0 +1,107 @@
+/// @file The top-k engine of exec::cuda: memory in attach(), eight launches a step for float, however many tensors.
+#pragma once
+
+#include <gradcomp/exec/cuda/select.cuh>
+#include <gradcomp/exec/engines.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace gradcomp::exec {
+
+/// Messages that name their coordinates, by indices that count within the layout.
+template <class T> class device_indexed_messages {
+public:
+    explicit device_indexed_messages(const layout& where) : tiles_(where), messages_(where), selections_(selections_on_device(where)) {}
+
+    /// Enqueues the check of what a peer sent; a message that cannot be right is noted, and then rejected by every rank that got it.
+    void check(const cuda_stream& on, const layout&, const std::uint32_t* index) const
+    {
+        if (messages_.count() == 0) return;
+        detail::check_indices_kernel<detail::apply_threads><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(messages_.tiles(), selections_.data(), index, on.counts());
+        detail::check_launch("check_indices_kernel");
+    }
+    template <class Target> void scatter(const cuda_stream& on, const layout&, const Target& target, const T* message, const std::uint32_t* index) const
+    {
+        if (messages_.count() == 0) return;
+        detail::scatter_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), messages_.tiles(), selections_.data(), message, index);
+        detail::check_launch("scatter_kernel");
+    }
+
+protected:
+    device_tiles tiles_;
+    message_tiles messages_;
+    device_buffer<device_selection> selections_;
+};
+
+/// The k largest of each selection.
+template <class T> class top_k_engine<cuda_stream, T> : public device_indexed_messages<T> {
+public:
+    /// Device memory: about (sizeof(T) + 4) * (2 k + 131072) bytes a selection at most, and its share of 24 KB.
+    top_k_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where)
+    {
+        std::vector<detail::device_top_k<T>> all;
+        std::vector<detail::select_part> parts;
+        std::size_t listed = 0, sampled = 0;
+        for (const selection& s : where.selections) {
+            detail::device_top_k<T> one{};
+            one.size = s.size, one.payload = s.payload, one.position = s.position;
+            one.kept = static_cast<std::uint32_t>(s.kept), one.begin = static_cast<std::uint32_t>(s.begin), one.end = static_cast<std::uint32_t>(s.end), one.key = s.key;
+            one.capacity = static_cast<std::uint32_t>(std::min(s.size, 2 * s.kept + (std::size_t{1} << 17)));
+            one.sample_lines = s.size <= 8192 || s.kept >= s.size ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 32, 4096, 32768) / detail::sample_line);
+            one.list = listed, one.samples = sampled;
+            listed += one.capacity;
+            sampled += std::size_t{one.sample_lines} * detail::sample_line;
+            one.first_part = static_cast<std::uint32_t>(parts.size());
+            one.parts = s.size == 0 ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 65536, 1, static_cast<std::size_t>(4 * on.processors())));
+            for (std::uint32_t p = 0; p < one.parts; ++p) parts.push_back({static_cast<std::uint32_t>(all.size()), p});
+            all.push_back(one);
+        }
+        const std::size_t tile_bytes = this->tiles_.count() > 0 ? look_back_state::bytes(this->tiles_.count()) : 0;
+        choices_ = device_buffer<detail::device_top_k<T>>(all.size());
+        choices_.fill_from(all.data(), all.size());
+        parts_ = device_buffer<detail::select_part>(parts.size());
+        parts_.fill_from(parts.data(), parts.size());
+        counts_ = device_buffer<detail::part_counts>(parts.size());
+        histograms_ = device_buffer<std::uint32_t>(all.size() * radix<T>::digits * 2048);
+        index_ = device_buffer<std::uint32_t>(listed);
+        value_ = device_buffer<T>(listed);
+        sample_ = device_buffer<bits_t<T>>(sampled);
+        look_back_ = device_buffer<std::byte>(tile_bytes);
+    }
+
+    /// Enqueues D + 5 launches, D = 3 digits for float and 6 for double.
+    template <class Rule>
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* index,
+        const sweep_options& options)
+    {
+        const unsigned tiles = this->tiles_.count();
+        if (tiles == 0) return {};
+        const bool mends = options.bad_elements != non_finite::propagate;
+        const auto parts = static_cast<unsigned>(parts_.size()), selections = static_cast<unsigned>(choices_.size());
+        const detail::select_memory<T> memory{choices_.data(), histograms_.data(), counts_.data(), parts_.data(), index_.data(), value_.data(), sample_.data(),
+            look_back_state(look_back_.data(), tiles), this->tiles_.pieces(), selections, tiles};
+        const cudaStream_t stream = on.stream();
+        detail::reset_tiles_kernel<T><<<detail::blocks_for(tiles + 32, 256), 256, 0, stream>>>(memory.tiles, tiles);
+        detail::sample_kernel<<<selections, detail::select_threads, 0, stream>>>(rules.rule, memory, at, key, mends);
+        detail::compact_kernel<<<tiles, tile_threads, 0, stream>>>(rules, this->tiles_.tiles(), memory, mends, on.counts());
+        detail::undo_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, on.counts());
+        for (int digit = 0; digit < radix<T>::digits; ++digit)
+            detail::digit_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, digit, mends);
+        detail::count_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, mends);
+        detail::write_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, message, index, mends);
+        detail::check_launch("top_k");
+        return {};
+    }
+
+private:
+    device_buffer<detail::device_top_k<T>> choices_;
+    device_buffer<detail::select_part> parts_;
+    device_buffer<detail::part_counts> counts_;
+    device_buffer<std::uint32_t> histograms_, index_;
+    device_buffer<T> value_;
+    device_buffer<bits_t<T>> sample_;
+    device_buffer<std::byte> look_back_;
+};
+
+} // namespace gradcomp::exec

@@ -1,0 +1,229 @@
+// Top-k as the CUDA kernels do it, on the CPU: lanes that list candidates, and the code of a block of threads, on real threads.
+#include "cuda_lanes.hpp"
+
+#include <gradcomp/core/kept.hpp>
+#include <gradcomp/exec/cuda/compact.hpp>
+#include <gradcomp/exec/cuda/select_block.hpp>
+#include <gradcomp/memory/recurrence.hpp>
+#include <gradcomp/optim/plain_gradient.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <thread>
+
+namespace gc = gradcomp;
+using gc::exec::lane_counts;
+
+namespace {
+
+/// A block of threads for select_block.hpp: std::thread and std::barrier.
+struct thread_block {
+    static constexpr int threads = 16;
+    struct storage {
+        std::barrier<> gate{threads};
+        std::uint32_t partial[threads];
+    };
+    storage& shared;
+    int id;
+    int thread() const { return id; }
+    void sync() const { shared.gate.arrive_and_wait(); }
+    void exclusive_sum(std::uint32_t x, std::uint32_t& before, std::uint32_t& total) const
+    {
+        shared.partial[id] = x;
+        sync();
+        before = total = 0;
+        for (int t = 0; t < threads; ++t) {
+            if (t < id) before += shared.partial[t];
+            total += shared.partial[t];
+        }
+        sync();
+    }
+    void add(std::uint32_t& counter, std::uint32_t x) const { std::atomic_ref(counter).fetch_add(x, std::memory_order_relaxed); }
+};
+
+template <class F> void run_block(const F& f)
+{
+    thread_block::storage shared;
+    std::vector<std::thread> team;
+    for (int t = 0; t < thread_block::threads; ++t) team.emplace_back([&, t] { f(thread_block{shared, t}); });
+    for (std::thread& t : team) t.join();
+}
+
+/// Inputs: continuous, tied, constant, with NaN and Inf.
+template <class T> std::vector<T> inputs(std::size_t n, int flavour, std::uint64_t seed)
+{
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    std::vector<T> x(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        const double v = normal(random);
+        x[i] = static_cast<T>(flavour == 1 ? std::round(v) : flavour == 2 ? 0.0 : v);
+        if (flavour == 3 && i % 97 == 5) x[i] = i % 2 ? std::numeric_limits<T>::quiet_NaN() : -std::numeric_limits<T>::infinity();
+    }
+    return x;
+}
+
+/// The k largest, ties to the lowest index, in index order.
+template <class T> std::vector<std::size_t> largest(const std::vector<T>& x, std::size_t k)
+{
+    std::vector<std::size_t> order(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return gc::magnitude(x[a]) > gc::magnitude(x[b]); });
+    order.resize(k);
+    std::sort(order.begin(), order.end());
+    return order;
+}
+
+/// Lists the candidates of one selection as compact_kernel does: phases of all lanes, a scan, phases again.
+template <class T, class Rule> std::uint32_t list_candidates(const gc::layout& where, std::size_t number, const Rule& rule, const gc::bracket<T>& limits, const gc::exec::lane_list<T>& list)
+{
+    using gc::exec::tile_threads;
+    const gc::exec::tile_table table = gc::exec::cut_into_tiles(where);
+    std::uint32_t listed = 0;
+    for (const auto& place : table.tiles) {
+        const auto range = gc::exec::range_of(table.pieces[place.piece], place);
+        if (range.selection != number) continue;
+        std::vector<gc::exec::compact_lane<T>> lanes(tile_threads);
+        std::vector<lane_counts> before(tile_threads);
+        lane_counts total;
+        const bool whole = gc::exec::is_whole(rule, range);
+        for (int t = 0; t < tile_threads; ++t) {
+            auto& lane = lanes[static_cast<std::size_t>(t)];
+            if (whole) lane.template sweep<gc::exec::host_access, true>(rule, range, t, false, limits);
+            else lane.template sweep<gc::exec::host_access, false>(rule, range, t, false, limits);
+        }
+        for (std::size_t t = 0; t < lanes.size(); ++t) {
+            before[t] = total;
+            total = total + lanes[t].counts();
+        }
+        for (int t = tile_threads - 1; t >= 0; --t)
+            lanes[static_cast<std::size_t>(t)].emit(rule, range, t, before[static_cast<std::size_t>(t)], total, listed, static_cast<std::uint32_t>(where.selections[number].position), limits.high, list);
+        listed += total.total();
+    }
+    return listed;
+}
+
+} // namespace
+
+TEST_CASE_TEMPLATE("a block of threads finds the k largest, ties to the lowest index, in order", T, float, double)
+{
+    using gc::radix;
+    for (const std::size_t n : {1u, 15u, 16u, 17u, 1000u, 5000u})
+        for (const int flavour : {0, 1, 2, 3})
+            for (const std::uint32_t k : {1u, 7u, 500u}) {
+                if (k > n) continue;
+                const std::vector<T> x = inputs<T>(n, flavour, n + k);
+                std::vector<std::size_t> got(k, n), passed(n, 0);
+                std::vector<std::uint32_t> histogram(radix<T>::most_values);
+                gc::exec::digit_search<T> shared{};
+                std::uint32_t above_sum = 0, ties_sum = 0;
+                run_block([&](const thread_block& block) {
+                    const auto source = [&](std::size_t i) { return x[i]; };
+                    gc::exec::digit_search<T> found{0, k};
+                    for (int digit = 0; digit < radix<T>::digits; ++digit) {
+                        gc::exec::count_digits<T>(block, histogram.data(), found, source, 0, n, digit);
+                        found = gc::exec::narrow<T>(block, shared, histogram.data(), found, digit);
+                    }
+                    std::uint32_t above, ties;
+                    gc::exec::count_winners<T>(block, source, 0, n, found.prefix, above, ties);
+                    block.add(above_sum, above);
+                    block.add(ties_sum, ties);
+                    gc::exec::take_winners<T>(
+                        block, source, 0, n, found.prefix, found.rank, 0, 0, [&](std::size_t i, T, std::uint32_t slot) { got.at(slot) = i; }, [&](std::size_t i, T) { ++passed[i]; });
+                });
+                CHECK(got == largest(x, k));
+                CHECK(above_sum < k);
+                CHECK(above_sum + ties_sum >= k);
+                CHECK(static_cast<std::size_t>(std::count(passed.begin(), passed.end(), 1u)) == n - k);
+            }
+}
+
+TEST_CASE("parts of a selection write side by side what one would write alone")
+{
+    const std::vector<float> x = inputs<float>(3000, 1, 8);
+    const std::uint32_t k = 700;
+    const auto expected = largest(x, k);
+    const gc::bits_t<float> threshold = [&] {
+        std::vector<gc::bits_t<float>> keys;
+        for (const float v : x) keys.push_back(gc::magnitude(v));
+        std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.end(), std::greater<>());
+        return keys[k - 1];
+    }();
+    std::uint32_t above = 0;
+    for (const float v : x) above += gc::magnitude(v) > threshold;
+    const std::uint32_t quota = k - above;
+    std::vector<std::size_t> got(k, 99999);
+    std::uint32_t ties_before = 0, above_before = 0;
+    for (std::size_t from = 0; from < x.size(); from += 733) {
+        const std::size_t to = std::min(x.size(), from + 733);
+        run_block([&](const thread_block& block) {
+            gc::exec::take_winners<float>(
+                block, [&](std::size_t i) { return x[i]; }, from, to, threshold, quota, ties_before, above_before + std::min(ties_before, quota),
+                [&](std::size_t i, float, std::uint32_t slot) { got.at(slot) = i; }, [](std::size_t, float) {});
+        });
+        for (std::size_t i = from; i < to; ++i) above_before += gc::magnitude(x[i]) > threshold, ties_before += gc::magnitude(x[i]) == threshold;
+    }
+    CHECK(got == expected);
+}
+
+TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not fit stays in the memory", T, float, double)
+{
+    const gc::tensor_list list{{"a", {13}}, {"b", {9000}}, {"none", {0}}, {"c", {4096}}, {"d", {3, 7}}};
+    const std::vector<std::size_t> all{0, 1, 2, 3, 4};
+    for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model})
+        for (const int flavour : {0, 1, 3})
+            for (const std::size_t skew : {0u, 1u})
+                for (const double ratio : {2.0, 10.0, 300.0}) {
+                    const auto where = gc::make_layout(list, all, over, [&](std::size_t d) { return gc::kept_of(d, ratio, {}); });
+                    gc::exec::host_buffer<T> g(list.total() + 8), e(list.total() + 8), x(list.total() + 8), z(list.total() + 8);
+                    const auto values = inputs<T>(list.total(), flavour, 4);
+                    std::copy(values.begin(), values.end(), g.data() + skew);
+                    gc::recurrence_rule<T, T, gc::plain_gradient::direction<T, false>, true, true, false> rule(
+                        gc::plain_gradient::direction<T, false>(gc::plain_gradient{}), {.in_model_units = false, .detachment = T(0.5)});
+                    rule.at_step({T(1), 0});
+                    rule.gradient = g.data() + skew;
+                    rule.in[rule.error_in] = rule.out[rule.error_out] = e.data() + skew;
+                    rule.in[rule.parameters_in] = x.data() + skew;
+                    rule.out[rule.point_out] = z.data() + skew;
+                    for (std::size_t number = 0; number < where.selections.size(); ++number) {
+                        const gc::selection& s = where.selections[number];
+                        if (s.size == 0) continue;
+                        std::vector<T> p;
+                        std::vector<std::size_t> packed;
+                        for (std::size_t at = s.begin; at < s.end; ++at)
+                            for (std::size_t i = 0; i < where.segments[at].size; ++i) {
+                                packed.push_back(where.segments[at].offset + i);
+                                p.push_back(gc::multiply_add(T(1), values[packed.back()], T(0))); // a -0 becomes +0
+                            }
+                        auto keys = p;
+                        std::stable_sort(keys.begin(), keys.end(), [](T a, T b) { return gc::magnitude(a) > gc::magnitude(b); });
+                        const gc::bracket<T> limits{gc::magnitude(keys[std::min(keys.size() - 1, s.kept * 3 / 2)]), gc::magnitude(keys[s.kept / 2]), gc::bracket<T>::never};
+                        for (const std::uint32_t capacity : {static_cast<std::uint32_t>(s.size), static_cast<std::uint32_t>(s.kept / 3)}) {
+                            std::fill(e.data(), e.data() + e.size(), T(0));
+                            std::vector<std::uint32_t> index(s.size + 1, 0xffffffffu);
+                            std::vector<T> value(s.size + 1, T(-5));
+                            const std::uint32_t listed = list_candidates<T>(where, number, rule, limits, {index.data(), value.data(), capacity});
+                            std::uint32_t n = 0;
+                            bool right = true;
+                            for (std::size_t i = 0; i < p.size(); ++i) {
+                                const bool candidate = gc::magnitude(p[i]) >= limits.low, leaves = candidate && n < capacity && gc::magnitude(p[i]) >= limits.high;
+                                if (candidate && n < capacity) right &= index[n] == s.position + i && gc::bits_of(value[n]) == gc::bits_of(p[i]);
+                                n += candidate;
+                                const T left = e.data()[skew + packed[i]], expected = p[i] - (leaves ? p[i] : T(0));
+                                right &= gc::bits_of(left) == gc::bits_of(expected) || (left != left && expected != expected);
+                                const T point = gc::multiply_add(T(-0.5), left, T(0));
+                                right &= gc::bits_of(z.data()[skew + packed[i]]) == gc::bits_of(point) || point != point;
+                            }
+                            CHECK(right);
+                            CHECK(listed == n);
+                            CHECK(index[std::min(n, capacity)] == 0xffffffffu);
+                        }
+                    }
+                }
+}

@@ -1,0 +1,161 @@
+// Whole steps on the GPU against the same stack on the CPU: one rank, the same gradients, bit for bit; graphs; rejected steps.
+#include <gradcomp/cuda.cuh>
+
+#include "toy.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+namespace gc = gradcomp;
+
+namespace {
+
+template <class T> std::vector<T> read(gc::device_view<const T> from)
+{
+    std::vector<T> copy(from.size());
+    if (!copy.empty()) REQUIRE(cudaMemcpy(copy.data(), from.data(), from.size_bytes(), cudaMemcpyDeviceToHost) == cudaSuccess);
+    return copy;
+}
+
+/// The user's stream, non-blocking, so that nothing is ordered by accident.
+struct own_stream {
+    cudaStream_t handle = nullptr;
+    own_stream() { REQUIRE(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking) == cudaSuccess); }
+    ~own_stream() { cudaStreamDestroy(handle); }
+};
+
+template <template <class> class Reducer, class Compressor, class Memory, class Local, class Server>
+void compare(const Compressor& compressor, const Memory& memory, const Local& local, const Server& server, std::uint32_t period)
+{
+    own_stream stream;
+    gc::comm::in_process_group group(1);
+    gc::policy_stack cpu{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::in_process>{gc::comm::in_process(group, 0)}, .local = local, .server = server,
+        .period = period};
+    gc::policy_stack gpu{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::alone>{gc::comm::alone(stream.handle)}, .local = local, .server = server,
+        .period = period, .executor = gc::exec::cuda{stream.handle}};
+    std::vector<float> x = toy::start<float>();
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+    dx.fill_from(x.data(), x.size());
+    auto host = cpu.attach(toy::tensors, x);
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    for (std::uint64_t step = 0; step < 24; ++step) {
+        const auto g = toy::gradient<float>(host.gradient_point(), 0, step);
+        dg.fill_from(g.data(), g.size());
+        const double rate = step < 12 ? 0.1 : 0.05;
+        host.step(g, rate);
+        device.step(gc::device_view<const float>(dg.data(), dg.size()), rate);
+        device.wait();
+        CAPTURE(step);
+        REQUIRE(read<float>(device.gradient_point()) == toy::copy(host.gradient_point()));
+        REQUIRE(read<float>(device.parameters()) == toy::copy(host.parameters()));
+        REQUIRE(read<float>(device.error()) == toy::copy(host.error()));
+    }
+    std::vector<float> at(toy::size);
+    gc::exec::device_buffer<float> dat(toy::size);
+    host.evaluate_at(at);
+    device.evaluate_at({dat.data(), dat.size()});
+    device.wait();
+    CHECK(read<float>({dat.data(), dat.size()}) == at);
+}
+
+} // namespace
+
+TEST_CASE("every memory of the family moves as on the CPU")
+{
+    const gc::random_block blocks{.ratio = 4, .block = 16};
+    const gc::plain_gradient plain;
+    compare<gc::ring>(gc::identity{}, gc::none<>{}, plain, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::ef<>{}, plain, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::ef<gc::staged>{}, gc::momentum{}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::def<>{}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::def<gc::staged>{}, gc::momentum{}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::saef<>{.averaging_period = 3}, plain, gc::descent{}, 1);
+    compare<gc::ring>(gc::delta_scaling{.delta = 0.1}, gc::def_a<>{.lambda = 1}, plain, gc::descent{}, 1);
+}
+
+TEST_CASE("local steps, gradient units, a server with momentum and gathered messages move as on the CPU")
+{
+    const gc::random_block run{.ratio = 4};
+    compare<gc::ring>(run, gc::def<>{.units = gc::units::gradient}, gc::momentum{}, gc::descent{}, 3);
+    compare<gc::ring>(run, gc::ef<>{}, gc::plain_gradient{}, gc::server_momentum{.beta = 0.5, .nesterov = true}, 1);
+    compare<gc::all_gather>(run, gc::ef<>{}, gc::plain_gradient{}, gc::descent{}, 1);
+    compare<gc::ring>(gc::identity{}, gc::none<>{}, gc::plain_gradient{}, gc::descent{}, 2);
+}
+
+TEST_CASE("a rejected step leaves x, and wait() says so")
+{
+    own_stream stream;
+    gc::policy_stack gpu{.compressor = gc::random_block{.ratio = 4}, .memory = gc::def<>{}, .reducer = gc::ring{gc::comm::alone(stream.handle)}, .executor = gc::exec::cuda{stream.handle}};
+    std::vector<float> x = toy::start<float>(), g(toy::size, 1);
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+    dx.fill_from(x.data(), x.size());
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    g[17] = std::numeric_limits<float>::quiet_NaN();
+    dg.fill_from(g.data(), g.size());
+    device.step(gc::device_view<const float>(dg.data(), dg.size()), 0.1);
+    const auto error = toy::error_of([&] { device.wait(); });
+    REQUIRE(error);
+    CHECK(error->code() == gc::error_code::non_finite);
+    CHECK(read<float>(device.parameters()) == x);
+    CHECK(device.bad_elements() == 1);
+    g[17] = 1;
+    dg.fill_from(g.data(), g.size());
+    device.step(gc::device_view<const float>(dg.data(), dg.size()), 0.1);
+    CHECK_NOTHROW(device.wait());
+}
+
+TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fresh random choices and a new learning rate on the way")
+{
+    own_stream stream;
+    const auto run = [&](bool captured) {
+        gc::policy_stack gpu{.compressor = gc::random_block{.ratio = 8, .block = 16}, .memory = gc::def<>{}, .reducer = gc::ring{gc::comm::alone(stream.handle)},
+            .local = gc::momentum{}, .executor = gc::exec::cuda{stream.handle}};
+        std::vector<float> x = toy::start<float>(), g = toy::gradient<float>(x, 0, 0);
+        gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+        dx.fill_from(x.data(), x.size());
+        dg.fill_from(g.data(), g.size());
+        auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+        const gc::device_view<const float> gradient(dg.data(), dg.size());
+        cudaGraph_t graph = nullptr;
+        cudaGraphExec_t ready = nullptr;
+        if (captured) {
+            REQUIRE(cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeGlobal) == cudaSuccess);
+            device.step(gradient);
+            REQUIRE(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
+            REQUIRE(cudaGraphInstantiate(&ready, graph, 0) == cudaSuccess);
+        }
+        for (int i = 0; i < 1000; ++i) {
+            if (i % 500 == 0) device.set_learning_rate(i == 0 ? 0.01 : 0.005);
+            if (captured) REQUIRE(cudaGraphLaunch(ready, stream.handle) == cudaSuccess);
+            else device.step(gradient);
+        }
+        device.wait();
+        if (captured) cudaGraphExecDestroy(ready), cudaGraphDestroy(graph);
+        auto all = read<float>(device.parameters());
+        const auto e = read<float>(device.error());
+        all.insert(all.end(), e.begin(), e.end());
+        return all;
+    };
+    const auto eager = run(false), replayed = run(true);
+    CHECK(toy::same_bits<float>(eager, replayed));
+}
+
+TEST_CASE("work is ordered on the user's stream: a gradient that is written late, on that stream, is the one that counts")
+{
+    own_stream stream;
+    gc::policy_stack gpu{.compressor = gc::identity{}, .reducer = gc::ring{gc::comm::alone(stream.handle)}, .executor = gc::exec::cuda{stream.handle}};
+    constexpr std::size_t n = std::size_t{1} << 22;
+    gc::exec::device_buffer<float> dx(n), dg(n);
+    const std::vector<float> poison(n, 1e30f);
+    dg.fill_from(poison.data(), n);
+    auto device = gpu.attach(gc::tensor_list{{"a", {n}}}, gc::device_view<float>(dx.data(), n));
+    std::vector<float> one(n, 1.0f);
+    for (int i = 0; i < 50; ++i) cudaMemsetAsync(dg.data(), 0x7f, n * sizeof(float), stream.handle); // work that takes a while
+    REQUIRE(cudaMemcpyAsync(dg.data(), one.data(), n * sizeof(float), cudaMemcpyHostToDevice, stream.handle) == cudaSuccess);
+    device.step(gc::device_view<const float>(dg.data(), n), 0.5);
+    REQUIRE(cudaMemsetAsync(dg.data(), 0x7f, n * sizeof(float), stream.handle) == cudaSuccess); // the step must have read it by then
+    device.wait();
+    const auto x = read<float>(device.parameters());
+    CHECK(std::all_of(x.begin(), x.end(), [](float v) { return v == -0.5f; }));
+}
