@@ -51,6 +51,13 @@ public:
     }
 
     std::size_t count() const { return tensors_.size(); }
+    /// 0, 1, ..., count() - 1.
+    std::vector<std::size_t> numbers() const
+    {
+        std::vector<std::size_t> all(count());
+        for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
+        return all;
+    }
     std::size_t total() const { return total_; }                          ///< elements of all tensors
     std::size_t size(std::size_t t) const { return sizes_[t]; }           ///< elements of tensor t
     std::size_t offset(std::size_t t) const { return offsets_[t]; }       ///< where tensor t starts, in elements

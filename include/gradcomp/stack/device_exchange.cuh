@@ -43,7 +43,7 @@ template <class Stack, class T> class device_exchange {
 public:
     /// Takes all memory and waits for it. @throws error invalid_argument, size_changed, wrong_memory_space, out_of_memory, device.
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
-        : tensors_(tensors), rank_(stack.reducer.rank()), all_(all_of(tensors)), state_(stack, tensors_, checked(parameters)), now_(1),
+        : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes())
     {
@@ -131,12 +131,6 @@ public:
     const tensor_list& tensors() const { return tensors_; }
 
 private:
-    static std::vector<std::size_t> all_of(const tensor_list& list)
-    {
-        std::vector<std::size_t> all(list.count());
-        for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
-        return all;
-    }
     T* checked(device_view<T> parameters) const
     {
         if (parameters.size() != tensors_.total())

@@ -31,7 +31,7 @@ template <class Stack, class T> class exchange {
 public:
     /// @throws error invalid_option, invalid_argument, size_changed, out_of_memory.
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
-        : tensors_(tensors), rank_(stack.reducer.rank()), all_(all_of(tensors)), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
+        : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), guard_(kind())
     {
@@ -111,12 +111,6 @@ public:
     const tensor_list& tensors() const { return tensors_; }
 
 private:
-    static std::vector<std::size_t> all_of(const tensor_list& list)
-    {
-        std::vector<std::size_t> all(list.count());
-        for (std::size_t t = 0; t < all.size(); ++t) all[t] = t;
-        return all;
-    }
     static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
 
     template <class Body> void guarded(const Body& body)
