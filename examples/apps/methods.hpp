@@ -8,7 +8,8 @@
 namespace apps {
 
 /// What trains: methods that train alike and differ only in the point at which they are evaluated share one.
-enum class recipe { sgd, none, ef, saef, def, top_k_ef };
+/// `ia`, iterate averaging, is DEF-A with delta_scaling, delta = 1 / ratio; it belongs to an experiment and has no method of its own here.
+enum class recipe { sgd, none, ef, saef, def, top_k_ef, ia };
 
 /// Where a model is evaluated, beside x, the parameters that every rank shares.
 enum class evaluation_point {

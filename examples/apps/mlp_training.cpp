@@ -1,27 +1,14 @@
 /// @file Instantiates every recipe for the perceptron and in-process workers.
 #include "mlp_training.hpp"
 
-#include "recipes.hpp"
-#include "training.hpp"
-
-#include <gradcomp/gradcomp.hpp>
-
-#include <chrono>
+#include "in_process_training.hpp"
 
 namespace apps {
 
 training_result train_mlp(const models::mlp& model, const data::dataset& set, const training_settings& settings, const training_job& job,
     progress_bar& progress, const std::string& label)
 {
-    training_result result;
-    // Threads of one process cannot get lost; on a machine that is overloaded or was asleep they only come late.
-    const gradcomp::comm::in_process_options patient{.deadline = std::chrono::hours(1), .faults = {}};
-    gradcomp::comm::run_ranks(static_cast<int>(settings.workers), [&](gradcomp::comm::in_process communicator) {
-        rank_trainer trainer(model, set, settings, job, communicator);
-        const training_result mine = with_stack(job, settings, communicator, [&](const auto& stack) { return trainer.run(stack, progress, label); });
-        if (communicator.rank() == 0) result = mine;
-    }, patient);
-    return result;
+    return train_in_process(model, set, settings, job, progress, label);
 }
 
 } // namespace apps

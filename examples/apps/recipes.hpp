@@ -52,6 +52,15 @@ training_result with_stack(const training_job& job, const training_settings& set
             .period = 1,
             .seed = job.seed,
             .executor = one_thread});
+    case recipe::ia:
+        return use(gc::policy_stack{.compressor = gc::delta_scaling{.delta = 1.0 / job.ratio},
+            .memory = gc::def_a{.lambda = 1.0},
+            .reducer = gc::ring{communicator},
+            .local = local,
+            .server = gc::descent{},
+            .period = 1,
+            .seed = job.seed,
+            .executor = one_thread});
     }
     throw std::logic_error("a recipe without a stack");
 }

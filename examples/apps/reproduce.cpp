@@ -2,6 +2,7 @@
 
 #include "data/error.hpp"
 #include "reproduce/biased.hpp"
+#include "reproduce/def.hpp"
 #include "reproduce/runner.hpp"
 
 #include <CLI/CLI.hpp>
@@ -20,7 +21,7 @@ using maker = experiment (*)(const choices&);
 /// The experiments by name; a new one is one line.
 const std::map<std::string, maker>& all()
 {
-    static const std::map<std::string, maker> makers = {{"biased", make_biased}};
+    static const std::map<std::string, maker> makers = {{"biased", make_biased}, {"def", make_def}};
     return makers;
 }
 

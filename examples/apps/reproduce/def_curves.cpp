@@ -1,0 +1,129 @@
+/// @file Over training: the gap between training and test accuracy, and the lambda that the ranks' errors call for; and accuracy for lambda from 0 to 1.
+#include "reproduce/def.hpp"
+
+#include "mlp_training.hpp"
+#include "report.hpp"
+#include "reproduce/curve.hpp"
+#include "reproduce/images.hpp"
+#include "table.hpp"
+
+#include <gradcomp/gradcomp.hpp>
+#include <gradcomp/observe/moments.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace apps::reproduce {
+namespace {
+
+namespace gc = gradcomp;
+
+constexpr std::size_t points = 24;
+constexpr double ratio = 64;
+
+/// Adds what the ranks' errors have in common to a curve's records; every rank calls it.
+struct look_at_errors {
+    template <class Exchange> void operator()(Exchange& exchange, gc::comm::in_process communicator, record& to) const
+    {
+        if (exchange.error().empty()) return;
+        const gc::theory::error_moments m = gc::error_moments_of(communicator, exchange.error());
+        to.set("error_common", m.common).set("error_variance", m.variance).set("lambda_best", gc::theory::best_detachment(m));
+    }
+};
+
+template <class StackOf> void add_curve(experiment& to, const choices& chosen, const std::string& name, const StackOf& stack_of)
+{
+    const std::size_t epochs = chosen.quick ? 3 : 12;
+    const std::string folder = chosen.data;
+    to.parts.push_back({"curve-" + name, "epochs " + std::to_string(epochs), points, [=](progress_bar& progress) {
+        const curve_settings settings{.workers = 8, .batch = 16, .epochs = epochs, .learning_rate = 0.05, .seed = 1, .points = points, .label = "over training, " + name};
+        record base = start_record("reproduce");
+        base.set("figure", "curve").set("method", name).set("ratio", name == "sgd" ? 1.0 : ratio).set("data", images(folder).name);
+        return train_curve(models::mlp{}, images(folder), settings, base, stack_of, progress, look_at_errors{});
+    }});
+}
+
+const gc::momentum local{.beta = 0.9, .weight_decay = 1e-4};
+template <class Memory> auto blocks(Memory memory)
+{
+    return [memory](auto communicator) { return gc::policy_stack{.compressor = gc::random_block{.ratio = ratio}, .memory = memory, .reducer = gc::ring{communicator}, .local = local}; };
+}
+
+void add_lambdas(experiment& to, const choices& chosen)
+{
+    const std::size_t epochs = chosen.quick ? 3 : 12;
+    const std::vector<double> lambdas = chosen.quick ? std::vector<double>{0.1, 0.3, 0.6, 1} : std::vector<double>{0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
+    const std::string folder = chosen.data;
+    for (std::uint64_t seed = 1; seed <= (chosen.quick ? 1u : 3u); ++seed)
+        for (const double lambda : lambdas) {
+            const std::string name = "lambda-" + plain(lambda) + "-" + std::to_string(seed);
+            const training_settings settings{.epochs = epochs, .lambda = lambda};
+            const std::size_t steps = step_schedule(epochs, 60000, settings.workers, settings.batch, settings.learning_rate).steps();
+            to.parts.push_back({name, "epochs " + std::to_string(epochs), steps, [=](progress_bar& progress) {
+                const training_job job{recipe::def, ratio, seed, {find_method("def"), find_method("def_a")}};
+                const training_result result = train_mlp(models::mlp{}, images(folder), settings, job, progress, name);
+                if (result.steps < steps) progress.add(steps - result.steps, name + " broke off");
+                std::vector<record> records = to_records({.program = "reproduce", .data = images(folder).name, .settings = settings}, {{job, result}});
+                for (record& r : records) r.set("figure", "lambda");
+                return records;
+            }});
+        }
+}
+
+void show_lambdas(const std::vector<record>& records, findings& found)
+{
+    if (records.empty()) return;
+    found.head("lambda from 0 (EF) to 1 (SAEF), ratio 64");
+    chart picture{.title = "Accuracy against lambda", .x_label = "lambda", .y_label = "percent", .compact = true};
+    for (const char* name : {"def", "def_a"}) {
+        chart_series line{.name = name};
+        for (const record& one : where(records, "method", name)) {
+            const double lambda = one.number("lambda");
+            if (std::find(line.x.begin(), line.x.end(), lambda) != line.x.end()) continue;
+            double sum = 0, count = 0;
+            for (const record& r : where(records, "method", name))
+                if (r.number("lambda") == lambda) sum += std::isfinite(r.number("accuracy_evaluation")) ? r.number("accuracy_evaluation") : 0, count += 1;
+            line.x.push_back(lambda), line.y.push_back(sum / count);
+        }
+        picture.series.push_back(line);
+    }
+    found.draw(picture);
+}
+
+} // namespace
+
+void add_def_curves(experiment& to, const choices& chosen)
+{
+    add_curve(to, chosen, "sgd", [](auto communicator) { return gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = local}; });
+    add_curve(to, chosen, "none", blocks(gc::none_accepting_bias{}));
+    add_curve(to, chosen, "saef", blocks(gc::saef{}));
+    add_curve(to, chosen, "def", blocks(gc::def_a{.lambda = 0.3}));
+    add_lambdas(to, chosen);
+}
+
+void judge_def_curves(const std::vector<record>& all, const choices&, findings& found)
+{
+    const std::vector<record> records = where(all, "figure", "curve");
+    if (!records.empty()) {
+        found.head("Over training, ratio 64");
+        chart gap{.title = "Training minus test accuracy at x", .x_label = "epoch", .y_label = "points", .compact = true};
+        chart lambda{.title = "lambda* that the errors call for", .x_label = "epoch", .y_label = "lambda*", .compact = true};
+        std::string numbers;
+        for (const char* name : {"sgd", "none", "saef", "def"}) {
+            chart_series a{.name = name, .marks = false}, b{.name = name, .marks = false};
+            double last = 0;
+            for (const record& r : where(records, "method", name)) {
+                a.x.push_back(r.number("epoch")), a.y.push_back(r.number("train_accuracy") - r.number("accuracy_x"));
+                if (std::isfinite(r.number("lambda_best"))) b.x.push_back(r.number("epoch")), b.y.push_back(last = r.number("lambda_best"));
+            }
+            gap.series.push_back(a);
+            if (!b.x.empty()) lambda.series.push_back(b), numbers += (numbers.empty() ? "" : ", ") + std::string(name) + " " + fixed(last, 3);
+        }
+        found.say("lambda* = (M^2 + sigma^2/K) / (M^2 + sigma^2), from what the 8 ranks' errors have in common (M^2) and how they scatter (sigma^2). At the end: " + numbers + "; the runs use 0.3 (def) and 1 (saef).");
+        found.draw(gap);
+        found.draw(lambda);
+    }
+    show_lambdas(where(all, "figure", "lambda"), found);
+}
+
+} // namespace apps::reproduce
