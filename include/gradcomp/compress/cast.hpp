@@ -46,7 +46,7 @@ template <class T, class Format, rounding Rounding> struct cast_code {
 
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
-        const T y = smaller(absolute(p), b.scale) * b.inverse; // exact, at most 1
+        const T y = smaller_magnitude(absolute(p), b.scale) * b.inverse; // exact, at most 1
         const bits_t<T> m = bits_of(y);
         bits_t<T> up;
         if constexpr (!stochastic) up = ((bits_t<T>{1} << (drop - 1)) - 1) + (m >> drop & 1u); // ties to even
@@ -55,18 +55,17 @@ template <class T, class Format, rounding Rounding> struct cast_code {
         const bits_t<T> large = ((m + up) >> drop) - rebias;
         bits_t<T> small = 0;
         if constexpr (has_subnormal) small = subnormal(y, random);
-        const bool normal = y >= power_of_two<T>(Format::normal);
-        return static_cast<std::uint32_t>(normal ? large : small) | (bits_of(p) & key_of<T>::sign ? 1u << (most_bits - 1) : 0u);
+        const bits_t<T> chosen = select_bits(m >= bits_of(power_of_two<T>(Format::normal)), large, small);
+        return static_cast<std::uint32_t>(chosen) | sign_at(p, most_bits - 1);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
         const bits_t<T> q = code & ((1u << (most_bits - 1)) - 1);
-        T y = __builtin_bit_cast(T, static_cast<bits_t<T>>((q + rebias) << drop));
-        if (q >> Format::mantissa == 0) {
-            if constexpr (has_subnormal) y = static_cast<T>(static_cast<std::int32_t>(q)) * power_of_two<T>(Format::normal - Format::mantissa);
-            else y = 0;
-        }
-        return code >> (most_bits - 1) & 1u ? -(y * b.scale) : y * b.scale;
+        const T large = __builtin_bit_cast(T, static_cast<bits_t<T>>((q + rebias) << drop));
+        T small = 0;
+        if constexpr (has_subnormal) small = static_cast<T>(static_cast<std::int32_t>(q)) * power_of_two<T>(Format::normal - Format::mantissa);
+        const T y = __builtin_bit_cast(T, select_bits(q >> Format::mantissa == 0, bits_of(small), bits_of(large)));
+        return with_sign(y * b.scale, code, most_bits - 1);
     }
 
 private:
@@ -74,7 +73,7 @@ private:
     GRADCOMP_HD GRADCOMP_INLINE static bits_t<T> subnormal(T y, std::uint32_t random)
     {
         const T t = y * power_of_two<T>(Format::mantissa - Format::normal); // exact
-        const T inside = smaller(t, T(1 << Format::mantissa));              // of normal numbers this is never used, and must not overflow
+        const T inside = smaller_magnitude(t, T(1 << Format::mantissa));              // of normal numbers this is never used, and must not overflow
         if constexpr (stochastic) return static_cast<bits_t<T>>(static_cast<std::int32_t>(inside + unit_of<T>(random)));
         else return bits_of(inside + power_of_two<T>(mantissa_bits<T>)) - bits_of(power_of_two<T>(mantissa_bits<T>)); // rounds to integers, ties to even
     }

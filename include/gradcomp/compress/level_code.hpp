@@ -48,13 +48,12 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
         const T low = level[k], gap = level[k + 1] - low, above = y - low;
         const bool up = stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
         k += up && k < count;
-        return k | (bits_of(p) & key_of<T>::sign ? 1u << (width - 1) : 0u);
+        return k | sign_at(p, width - 1);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
         const std::uint32_t k = code & ((1u << (width - 1)) - 1);
-        const T c = level[k < count ? k : count] * b.unit;
-        return code >> (width - 1) & 1u ? -c : c;
+        return with_sign(level[k < count ? k : count] * b.unit, code, width - 1);
     }
 
 private:

@@ -47,7 +47,7 @@ template <class T, rounding Rounding> struct range_code {
     {
         const T u = stochastic ? static_cast<T>(static_cast<std::int32_t>(random)) * T(0x1p-16) : T(0.5);
         const std::int32_t q = static_cast<std::int32_t>(multiply_add(p - b.low, b.inverse, u));
-        return static_cast<std::uint32_t>(q < 0 ? 0 : q > levels ? levels : q);
+        return clamped(q, levels);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {

@@ -39,7 +39,7 @@ template <class T> struct natural_code {
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket&, std::uint32_t random) const
     {
         // The sign of a NaN is the processor's choice, so it is not sent.
-        const std::uint32_t code = natural_exponent(p, random) | static_cast<std::uint32_t>(bits_of(p) >> (sizeof(T) * 8 - 1)) << (most_bits - 1);
+        const std::uint32_t code = natural_exponent(p, random) | sign_at(p, most_bits - 1);
         return is_finite(p) ? code : none;
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket&) const
@@ -77,8 +77,7 @@ template <class T> struct natural8_code {
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, bucket base, std::uint32_t random) const
     {
         const std::int32_t field = static_cast<std::int32_t>(natural_exponent(p, random)), q = field - base;
-        const std::int32_t held = field == 0 || q < 0 ? 0 : q > 127 ? 127 : q;
-        return static_cast<std::uint32_t>(held) | static_cast<std::uint32_t>(bits_of(p) >> (sizeof(T) * 8 - 1)) << 7;
+        return clamped(field == 0 ? 0 : q, 127) | sign_at(p, 7);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, bucket base) const
     {

@@ -38,7 +38,7 @@ template <class T, norm Norm> struct linear_code {
         // Random bits and offset together are exact, so p / step is rounded once, to 16 bits behind the point at 8 bits of code.
         const T offset = multiply_add(static_cast<T>(static_cast<std::int32_t>(random)), T(0x1p-16), static_cast<T>(levels));
         const std::int32_t q = static_cast<std::int32_t>(multiply_add(p, b.inverse, offset));
-        return static_cast<std::uint32_t>(q < 0 ? 0 : q > 2 * levels ? 2 * levels : q);
+        return clamped(q, 2 * levels);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {

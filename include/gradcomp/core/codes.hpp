@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace gradcomp {
 
@@ -61,9 +62,52 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T absolute(T x) { retur
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller(T a, T b) { return b < a ? b : a; }
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T larger(T a, T b) { return a < b ? b : a; }
 
+/// q cut to [0, most]; in two steps, which compilers turn into a minimum and a maximum instead of branches.
+GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t clamped(std::int32_t q, std::int32_t most)
+{
+    const std::int32_t positive = q < 0 ? 0 : q;
+    const std::int32_t cut = positive > most ? most : positive;
+    return static_cast<std::uint32_t>(cut);
+}
+/// The smaller of two numbers that are not negative, by their bits; compilers make it a minimum where comparisons of numbers become branches.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller_magnitude(T a, T b)
+{
+    const bits_t<T> x = bits_of(a), y = bits_of(b);
+    return __builtin_bit_cast(T, x < y ? x : y);
+}
+/// a where `which`, else b, without a branch into which a compiler would sink the arithmetic of one of them.
+template <class Bits> GRADCOMP_HD GRADCOMP_INLINE constexpr Bits select_bits(bool which, Bits a, Bits b)
+{
+    const Bits mask = Bits{0} - static_cast<Bits>(which);
+    return (a & mask) | (b & ~mask);
+}
+/// The sign bit of x as bit `at`.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t sign_at(T x, int at)
+{
+    return static_cast<std::uint32_t>(bits_of(x) >> (sizeof(T) * 8 - 1)) << at;
+}
+/// x with its sign turned when bit `at` of a code is set.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T with_sign(T x, std::uint32_t code, int at)
+{
+    return __builtin_bit_cast(T, static_cast<bits_t<T>>(bits_of(x) ^ static_cast<bits_t<T>>(code >> at & 1u) << (sizeof(T) * 8 - 1)));
+}
+
 /// Bits of the mantissa as stored, and the exponent field of 1.
 template <class T> inline constexpr int mantissa_bits = sizeof(T) == 4 ? 23 : 52;
 template <class T> inline constexpr int exponent_bias = sizeof(T) == 4 ? 127 : 1023;
+
+template <class T> using signed_bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+/// An integer that orders x as the numbers do, -0 before +0: minimum and maximum then do not depend on the order of comparison.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr signed_bits_t<T> ordered(T x)
+{
+    const auto b = static_cast<signed_bits_t<T>>(bits_of(x));
+    return b ^ (b >> (sizeof(T) * 8 - 1) & static_cast<signed_bits_t<T>>(~key_of<T>::sign));
+}
+/// The number that ordered() gave this integer.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T from_ordered(signed_bits_t<T> key)
+{
+    return __builtin_bit_cast(T, static_cast<signed_bits_t<T>>(key ^ (key >> (sizeof(T) * 8 - 1) & static_cast<signed_bits_t<T>>(~key_of<T>::sign))));
+}
 
 /// 2^exponent for an exponent whose power is a normal number.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T power_of_two(int exponent)
@@ -127,12 +171,13 @@ template <measure What, class T> GRADCOMP_HD GRADCOMP_INLINE statistic<T> measur
         return {root_of(squares) * power_of_two<T>(exponent)};
     }
     if constexpr (What == measure::range) {
-        T low = p[0], high = p[0];
+        signed_bits_t<T> low = ordered(p[0]), high = low;
         for (std::size_t i = 1; i < count; ++i) {
-            low = smaller(low, p[i]);
-            high = larger(high, p[i]);
+            const signed_bits_t<T> key = ordered(p[i]);
+            low = key < low ? key : low;
+            high = key > high ? key : high;
         }
-        return {low + T(0), high + T(0)}; // + 0: of equal zeros the order of comparison would choose the sign
+        return {from_ordered<T>(low), from_ordered<T>(high)};
     }
     return {};
 }

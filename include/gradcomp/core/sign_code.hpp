@@ -18,7 +18,7 @@ template <class T> struct sign_code {
     GRADCOMP_HD bool valid(const T* wire) const { return is_scale(wire[0]) || bits_of(wire[0]) == bits_of(not_a_number<T>()); }
     GRADCOMP_HD GRADCOMP_INLINE T open(const T* wire) const { return wire[0]; }
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, T, std::uint32_t) const { return p < T(0); }
-    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, T scale) const { return code & 1u ? -scale : scale; }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, T scale) const { return with_sign(scale, code, 0); }
 };
 static_assert(tile_code<sign_code<float>> && tile_code<sign_code<double>>);
 
@@ -37,7 +37,7 @@ template <class T> struct known_sign_code {
     GRADCOMP_HD bool valid(const T*) const { return true; }
     GRADCOMP_HD GRADCOMP_INLINE bucket open(const T*) const { return {}; }
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket&, std::uint32_t) const { return p < T(0); }
-    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket&) const { return code & 1u ? -scale : scale; }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket&) const { return with_sign(scale, code, 0); }
 };
 static_assert(tile_code<known_sign_code<float>>);
 

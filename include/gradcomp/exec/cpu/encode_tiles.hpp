@@ -36,33 +36,32 @@ template <class Code> struct code_buffers {
 };
 
 /// A bucket with NaN or Inf: its parameters and all of c are NaN, its codes 0.
-template <class Code> void poison_bucket(std::size_t from, std::size_t count, typename Code::value_type* wire, code_buffers<Code>& tile)
+template <class Code, class Then> void poison_bucket(std::size_t from, std::size_t count, typename Code::value_type* wire, code_buffers<Code>& tile, Then then)
 {
     using T = typename Code::value_type;
     for (int j = 0; j < Code::parameters; ++j) wire[j] = not_a_number<T>();
     for (std::size_t i = from; i < from + count; ++i) {
         tile.code[i] = 0;
-        tile.c[i] = not_a_number<T>();
+        then(i, tile.p[i], not_a_number<T>());
     }
 }
 
-template <class Code>
-GRADCOMP_INLINE void encode_bucket(const Code& code, std::size_t from, std::size_t count, typename Code::value_type* wire, code_buffers<Code>& tile)
+/// Describes a bucket by what was measured, encodes it, and calls then(i, p, c) for each element.
+template <class Code, class Then>
+GRADCOMP_INLINE void encode_bucket(const Code& code, const statistic<typename Code::value_type>& seen, std::size_t from, std::size_t count, typename Code::value_type* wire,
+    code_buffers<Code>& tile, Then then)
 {
     using T = typename Code::value_type;
-    const T* const p = tile.p + from;
     T own[Code::parameters > 0 ? Code::parameters : 1] = {};
-    code.describe(measure_bucket<Code::measured>(p, count), count, own);
+    code.describe(seen, count, own);
     for (int j = 0; j < Code::parameters; ++j) wire[j] = own[j];
     const typename Code::bucket b = code.open(own);
-    const std::uint16_t* const random = tile.random + from;
-    code_store<Code>* const to = tile.code + from;
-    T* const c = tile.c + from;
+    const Code mine = code; // a local copy: what might alias the stores keeps a loop from being vectorised
     GRADCOMP_INDEPENDENT
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t q = code.encode(p[i], b, Code::stochastic ? random[i] : 0u);
-        to[i] = static_cast<code_store<Code>>(q);
-        c[i] = code.decode(q, b);
+    for (std::size_t i = from; i < from + count; ++i) {
+        const std::uint32_t q = mine.encode(tile.p[i], b, Code::stochastic ? tile.random[i] : 0u);
+        tile.code[i] = static_cast<code_store<Code>>(q);
+        then(i, tile.p[i], mine.decode(q, b));
     }
 }
 
@@ -74,21 +73,49 @@ template <class Code> struct encode_job {
     sweep_options options;
 };
 
-/// From p to the message and to what is left behind. `finite` is false when the tile may hold NaN or Inf.
-template <isa Level, class Rule, class Code>
-GRADCOMP_INLINE void finish_codes(const Rule& rule, std::size_t base, std::size_t count, const encode_job<Code>& job, bool finite, bool streamed,
-    code_buffers<Code>& tile, sweep_tally& tally)
+/// All buckets of a tile. `largest` is the magnitude of the tile's largest element.
+template <class Code, class Then>
+GRADCOMP_INLINE void encode_buckets(const encode_job<Code>& job, std::size_t base, std::size_t count, bits_t<typename Code::value_type> largest, code_buffers<Code>& tile, Then then)
 {
     using T = typename Code::value_type;
+    const std::size_t bucket = job.run.bucket;
+    for (std::size_t from = 0; from < count; from += bucket) {
+        const std::size_t some = count - from < bucket ? count - from : bucket;
+        T* const wire = job.run.parameters + (base + from) / bucket * static_cast<std::size_t>(Code::parameters);
+        if (Code::parameters > 0 && largest >= key_of<T>::infinity) [[unlikely]]
+            if (!is_finite(largest_of(tile.p + from, some))) {
+                poison_bucket<Code>(from, some, wire, tile, then);
+                continue;
+            }
+        const bool known = Code::measured == measure::largest && some == count;
+        const auto seen = known ? statistic<T>{__builtin_bit_cast(T, largest)} : measure_bucket<Code::measured>(tile.p + from, some);
+        encode_bucket(job.code, seen, from, some, wire, tile, then);
+    }
+}
+
+/// From p to the message and to what is left behind: at once, or by way of an array of c where outputs go past the caches or guards look.
+template <isa Level, class Rule, class Code>
+GRADCOMP_INLINE void finish_codes(const Rule& rule, std::size_t base, std::size_t count, const encode_job<Code>& job, bits_t<typename Code::value_type> largest,
+    bool streamed, code_buffers<Code>& tile, sweep_tally& tally)
+{
+    using T = typename Code::value_type;
+    constexpr auto inputs = std::make_index_sequence<static_cast<std::size_t>(Rule::inputs)>{};
     if constexpr (Code::stochastic) fill_random<Level>(job.random, static_cast<std::uint32_t>(base / 8), count, tile.random);
-    for (std::size_t from = 0; from < count; from += job.run.bucket) {
-        const std::size_t some = count - from < job.run.bucket ? count - from : job.run.bucket;
-        T* const wire = job.run.parameters + (base + from) / job.run.bucket * static_cast<std::size_t>(Code::parameters);
-        if (Code::parameters > 0 && !finite && !is_finite(largest_of(tile.p + from, some))) poison_bucket<Code>(from, some, wire, tile);
-        else encode_bucket(job.code, from, some, wire, tile);
+    const bool at_once = Rule::fresh == 0 && !is_sampled(base);
+    if (at_once) {
+        const Rule there = rule;
+        encode_buckets(job, base, count, largest, tile, [there, inputs](std::size_t i, T p, T c) __attribute__((always_inline)) {
+            if constexpr (Rule::outputs > 0)
+                leave_at(there, i, p, [c](std::size_t, T) __attribute__((always_inline)) { return c; }, [there](std::size_t at, const T* y) __attribute__((always_inline)) {
+                    for (int j = 0; j < Rule::outputs; ++j) there.out[j][at] = y[j];
+                }, inputs);
+        });
+    } else {
+        T* const c = tile.c;
+        encode_buckets(job, base, count, largest, tile, [c](std::size_t i, T, T share) __attribute__((always_inline)) { c[i] = share; });
     }
     pack_codes<Level>(tile.code, count, job.code.bits(), job.run.codes + packed_bytes(base, job.code.bits()));
-    for (std::size_t from = 0; from < count; from += tile_size) {
+    for (std::size_t from = 0; from < count && !at_once; from += tile_size) {
         Rule there = rule;
         there.advance(from);
         const T* const c = tile.c + from;
@@ -113,7 +140,7 @@ template <class Rule, class Code>
         tile.p[i] = value_at(rule, i);
         if (!is_finite(tile.p[i])) tile.p[i] = 0;
     }
-    finish_codes<isa::scalar>(rule, base, count, job, true, false, tile, tally);
+    finish_codes<isa::scalar>(rule, base, count, job, magnitude(largest_of(tile.p, count)), false, tile, tally);
     for (int j = 0; j < Rule::outputs; ++j)
         for (std::size_t i = 0; i < count; ++i)
             if (!is_finite(rule.out[j][i])) rule.out[j][i] = 0;
@@ -141,9 +168,11 @@ template <class Rule, class Code> struct encode_body {
                 tile.p[i] = value_at(at, i);
                 largest = std::max(largest, magnitude(tile.p[i]));
             }
+            // The work on a tile lets memory rest: the next tile is asked for before it.
+            for (std::size_t i = code_tile; i < 2 * code_tile; i += 64 / sizeof(T)) prefetch_at(at, i);
             const bool finite = largest < key_of<T>::infinity;
             if (!finite && job->options.bad_elements != non_finite::propagate) [[unlikely]] mend_codes(at, base, count, *job, seen);
-            else finish_codes<Level>(at, base, count, *job, finite, job->options.streamed, tile, seen);
+            else finish_codes<Level>(at, base, count, *job, largest, job->options.streamed, tile, seen);
         }
 #if GRADCOMP_X86
         if (job->options.streamed) _mm_sfence();

@@ -49,6 +49,14 @@ GRADCOMP_TARGET_AVX512 inline void pack_bits_avx512(const std::uint8_t* code, st
         std::memcpy(out + 8 * w, &packed, 8);
     }
 }
+/// Four bits a code: 64 of them become 32 bytes.
+GRADCOMP_TARGET_AVX512 inline void pack_nibbles_avx512(const std::uint8_t* code, std::size_t words, std::uint8_t* out)
+{
+    for (std::size_t w = 0; w < words; ++w) {
+        const __m512i pairs = _mm512_maskz_maddubs_epi16(~__mmask32{0}, _mm512_loadu_si512(code + 64 * w), _mm512_set1_epi16(0x1001));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * w), _mm512_maskz_cvtepi16_epi8(~__mmask32{0}, pairs));
+    }
+}
 GRADCOMP_TARGET_AVX512 inline void unpack_bits_avx512(const std::uint8_t* in, std::size_t words, std::uint8_t* code)
 {
     for (std::size_t w = 0; w < words; ++w) {
@@ -58,13 +66,24 @@ GRADCOMP_TARGET_AVX512 inline void unpack_bits_avx512(const std::uint8_t* in, st
     }
 }
 
+/// Copies words of 8 bytes one by one: a copy of 16 would wait for the two stores that it reads.
+template <std::size_t Words> GRADCOMP_INLINE void copy_words(void* to, const void* from)
+{
+    for (std::size_t w = 0; w < Words; ++w) {
+        std::uint64_t word;
+        std::memcpy(&word, static_cast<const char*>(from) + 8 * w, 8);
+        asm("" : "+r"(word));
+        std::memcpy(static_cast<char*>(to) + 8 * w, &word, 8);
+    }
+}
+
 /// Eight codes of one byte, or twice four of two, are `bits` bytes.
 template <class Store> GRADCOMP_TARGET_AVX2 void pack_bmi2(const Store* code, std::size_t eights, int bits, std::uint8_t* out)
 {
     const std::uint64_t mask = code_mask<Store>(bits);
     for (std::size_t w = 0; w < eights; ++w, code += 8, out += bits) {
         std::uint64_t word[sizeof(Store)];
-        std::memcpy(word, code, sizeof word);
+        copy_words<sizeof(Store)>(word, code);
         word[0] = _pext_u64(word[0], mask);
         if constexpr (sizeof(Store) == 2) {
             const std::uint64_t second = _pext_u64(word[1], mask);
@@ -73,7 +92,7 @@ template <class Store> GRADCOMP_TARGET_AVX2 void pack_bmi2(const Store* code, st
         }
         // Whole words while they stay inside, the rest being overwritten by the next: such a copy is one store.
         const std::size_t left = (eights - w) * static_cast<std::size_t>(bits);
-        if (left >= sizeof word) std::memcpy(out, word, sizeof word);
+        if (left >= sizeof word) copy_words<sizeof(Store)>(out, word);
         else std::memcpy(out, word, static_cast<std::size_t>(bits));
     }
 }
@@ -83,11 +102,11 @@ template <class Store> GRADCOMP_TARGET_AVX2 void unpack_bmi2(const std::uint8_t*
     for (std::size_t w = 0; w < eights; ++w, code += 8, in += bits) {
         std::uint64_t word[sizeof(Store)] = {};
         const std::size_t left = (eights - w) * static_cast<std::size_t>(bits);
-        if (left >= sizeof word) std::memcpy(word, in, sizeof word);
+        if (left >= sizeof word) copy_words<sizeof(Store)>(word, in);
         else std::memcpy(word, in, static_cast<std::size_t>(bits));
         if constexpr (sizeof(Store) == 2) word[1] = _pdep_u64(word[0] >> (4 * bits) | word[1] << (64 - 4 * bits), mask);
         word[0] = _pdep_u64(word[0], mask);
-        std::memcpy(code, word, sizeof word);
+        copy_words<sizeof(Store)>(code, word);
     }
 }
 #endif
@@ -102,8 +121,10 @@ template <isa Level, class Store> GRADCOMP_INLINE void pack_codes(const Store* c
     std::size_t done = 0;
 #if GRADCOMP_X86
     if constexpr (Level != isa::scalar) {
-        if constexpr (Level == isa::avx512 && sizeof(Store) == 1)
+        if constexpr (Level == isa::avx512 && sizeof(Store) == 1) {
             if (bits == 1) pack_bits_avx512(code, count / 64, out), done = count / 64 * 64;
+            if (bits == 4) pack_nibbles_avx512(code, count / 64, out), done = count / 64 * 64;
+        }
         const std::size_t eights = (count - done) / 8;
         pack_bmi2(code + done, eights, bits, out + packed_bytes(done, bits));
         done += 8 * eights;
