@@ -3,6 +3,7 @@
 
 #include <gradcomp/comm/alone.cuh>
 #include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/exec/cuda/subset.cuh>
 #include <gradcomp/exec/cuda/top_k.cuh>
 #include <gradcomp/gradcomp.hpp>
 #include <gradcomp/stack/device_exchange.cuh>

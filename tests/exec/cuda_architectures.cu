@@ -1,8 +1,10 @@
 // The kernels of a step, compiled for every supported architecture and to PTX. Nothing here runs.
 #include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/exec/cuda/subset.cuh>
 #include <gradcomp/exec/cuda/top_k.cuh>
 
 #include <gradcomp/compress/identity.hpp>
+#include <gradcomp/compress/rand_k.hpp>
 #include <gradcomp/compress/random_block.hpp>
 #include <gradcomp/compress/top_k.hpp>
 #include <gradcomp/memory/recurrence.hpp>
@@ -39,5 +41,6 @@ void all_selections()
 {
     using plain = gc::plain_gradient::direction<float, false>;
     one_step<float, float, plain, false>(gc::top_k{}, plain(gc::plain_gradient{}));
+    one_step<float, float, plain, false>(gc::rand_k<gc::indices::shared_seed, gc::scaling::none>{}, plain(gc::plain_gradient{}));
     one_step<float, __half, plain, true>(gc::top_k{}, plain(gc::plain_gradient{}));
 }

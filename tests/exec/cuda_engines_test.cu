@@ -163,6 +163,13 @@ TEST_CASE("the k largest on the GPU are the CPU's, in the same order, ties and m
     compare_all<float, float>(gc::top_k{.ratio = 50, .scope = gc::scope::whole_model});
 }
 
+TEST_CASE("random coordinates on the GPU are the CPU's, with and without indices")
+{
+    compare_all<float, float>(gc::rand_k<>{.ratio = 5});
+    compare_all<float, float>(gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 5});
+    compare_all<double, double>(gc::rand_k<gc::indices::shared_seed, gc::scaling::none>{.ratio = 3, .scope = gc::scope::whole_model});
+}
+
 TEST_CASE("gradients of 16 bits are widened as the CPU widens them")
 {
     compare_all<float, __half>(gc::random_block{.ratio = 4, .block = 64});

@@ -81,7 +81,7 @@ template <class T> std::vector<std::size_t> largest(const std::vector<T>& x, std
 }
 
 /// Lists the candidates of one selection as compact_kernel does: phases of all lanes, a scan, phases again.
-template <class T, class Rule> std::uint32_t list_candidates(const gc::layout& where, std::size_t number, const Rule& rule, const gc::bracket<T>& limits, const gc::exec::lane_list<T>& list)
+template <class T, class Rule, class Pick> std::uint32_t list_candidates(const gc::layout& where, std::size_t number, const Rule& rule, const Pick& pick, const gc::exec::lane_list<T>& list)
 {
     using gc::exec::tile_threads;
     const gc::exec::tile_table table = gc::exec::cut_into_tiles(where);
@@ -95,15 +95,15 @@ template <class T, class Rule> std::uint32_t list_candidates(const gc::layout& w
         const bool whole = gc::exec::is_whole(rule, range);
         for (int t = 0; t < tile_threads; ++t) {
             auto& lane = lanes[static_cast<std::size_t>(t)];
-            if (whole) lane.template sweep<gc::exec::host_access, true>(rule, range, t, false, limits);
-            else lane.template sweep<gc::exec::host_access, false>(rule, range, t, false, limits);
+            if (whole) lane.template sweep<gc::exec::host_access, true>(rule, range, t, false, pick);
+            else lane.template sweep<gc::exec::host_access, false>(rule, range, t, false, pick);
         }
         for (std::size_t t = 0; t < lanes.size(); ++t) {
             before[t] = total;
             total = total + lanes[t].counts();
         }
         for (int t = tile_threads - 1; t >= 0; --t)
-            lanes[static_cast<std::size_t>(t)].emit(rule, range, t, before[static_cast<std::size_t>(t)], total, listed, static_cast<std::uint32_t>(where.selections[number].position), limits.high, list);
+            lanes[static_cast<std::size_t>(t)].emit(rule, range, t, before[static_cast<std::size_t>(t)], total, listed, static_cast<std::uint32_t>(where.selections[number].position), pick, list);
         listed += total.total();
     }
     return listed;
@@ -208,7 +208,7 @@ TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not
                             std::fill(e.data(), e.data() + e.size(), T(0));
                             std::vector<std::uint32_t> index(s.size + 1, 0xffffffffu);
                             std::vector<T> value(s.size + 1, T(-5));
-                            const std::uint32_t listed = list_candidates<T>(where, number, rule, limits, {index.data(), value.data(), capacity});
+                            const std::uint32_t listed = list_candidates<T>(where, number, rule, gc::exec::pick_large<T>{limits.low, limits.high}, {index.data(), value.data(), capacity});
                             std::uint32_t n = 0;
                             bool right = true;
                             for (std::size_t i = 0; i < p.size(); ++i) {
@@ -226,4 +226,48 @@ TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not
                         }
                     }
                 }
+}
+
+TEST_CASE_TEMPLATE("lanes that send marked coordinates equal exec::cpu's random subset, with and without indices", T, float, double)
+{
+    const gc::tensor_list list{{"a", {13}}, {"b", {9000}}, {"none", {0}}, {"c", {4096}}, {"d", {3, 7}}};
+    const std::vector<std::size_t> all{0, 1, 2, 3, 4};
+    const gc::exec::cpu_team team;
+    const gc::exec::choice_key key{.seed = 5};
+    for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model})
+        for (const bool indices : {false, true})
+            for (const T factor : {T(1), T(7)}) {
+                const auto where = gc::make_layout(list, all, over, [](std::size_t d) { return gc::kept_of(d, 6, {}); });
+                gc::exec::host_buffer<T> g(list.total()), e(list.total()), d(list.total()), one(where.kept + 1), two(where.kept + 1);
+                const auto values = inputs<T>(list.total(), 0, 4);
+                std::copy(values.begin(), values.end(), g.data());
+                using rule_type = gc::recurrence_rule<T, T, gc::plain_gradient::direction<T, false>, true, false, false>;
+                const auto rule_over = [&](T* memory) {
+                    rule_type rule(gc::plain_gradient::direction<T, false>(gc::plain_gradient{}));
+                    rule.at_step({T(0.5), 0});
+                    rule.gradient = g.data();
+                    rule.in[rule.error_in] = rule.out[rule.error_out] = memory;
+                    return rule;
+                };
+                std::vector<std::uint32_t> first(where.kept + 1, 7), second(where.kept + 1, 7);
+                gc::exec::subset_engine<gc::exec::cpu_team, T> engine(team, where, [&](const gc::selection&) { return factor; });
+                const auto rules = [&](const gc::segment& s) {
+                    auto at = rule_over(e.data());
+                    at.advance(s.offset);
+                    return at;
+                };
+                engine.encode(team, where, rules, {T(0.5), 3}, key, one.data(), indices ? first.data() : nullptr, {});
+                for (std::size_t number = 0; number < where.selections.size(); ++number) {
+                    const gc::selection& s = where.selections[number];
+                    if (s.size == 0) continue;
+                    std::vector<std::uint32_t> bits(s.size / 32 + 1);
+                    const gc::keyed_permutation order(static_cast<std::uint32_t>(s.size), key.stream(3, s.key, gc::purpose::rand_k));
+                    for (std::uint32_t j = 0; j < s.kept; ++j) bits[order(j) / 32] |= 1u << (order(j) % 32);
+                    CHECK(list_candidates<T>(where, number, rule_over(d.data()), gc::exec::pick_marked<T>{bits.data(), factor},
+                              {indices ? second.data() + s.payload : nullptr, two.data() + s.payload, static_cast<std::uint32_t>(s.kept)}) == s.kept);
+                }
+                CHECK(std::equal(one.data(), one.data() + where.kept, two.data()));
+                CHECK(std::equal(e.data(), e.data() + list.total(), d.data()));
+                CHECK(first == second);
+            }
 }

@@ -49,7 +49,7 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
     public:
         coder(const rand_k& options, const Executor& executor, const coder_start& start)
             : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }), *start.list)),
-              key_{start.seed, shared_support ? 0 : start.rank + 1}, engine_(executor, layout_)
+              key_{start.seed, shared_support ? 0 : start.rank + 1}, engine_(executor, layout_, factor_of)
         {
         }
         std::size_t elements() const { return additive ? layout_.kept : 0; }
@@ -60,11 +60,8 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
         template <class Rules>
         auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            const auto factor_of = [](const selection& s) {
-                return unbiased && s.kept > 0 ? static_cast<T>(static_cast<double>(s.size) / static_cast<double>(s.kept)) : T(1);
-            };
             std::uint32_t* const index = shared_support ? nullptr : reinterpret_cast<std::uint32_t*>(message + values_bytes());
-            return engine_.encode(executor, layout_, rules, now, key_, factor_of, reinterpret_cast<T*>(message), index, options);
+            return engine_.encode(executor, layout_, rules, now, key_, reinterpret_cast<T*>(message), index, options);
         }
 
         /// @throws error bad_message for indices that are out of range or not ascending.
@@ -83,6 +80,7 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
         const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
+        static T factor_of(const selection& s) { return unbiased && s.kept > 0 ? static_cast<T>(static_cast<double>(s.size) / static_cast<double>(s.kept)) : T(1); }
         static layout checked(layout all, const tensor_list& list)
         {
             for (const selection& s : all.selections)

@@ -18,14 +18,13 @@
 #pragma nv_diag_error 20011, 20014
 /// Marks what a CUDA thread or block does with others: device code for nvcc, and plain C++ elsewhere, so that tests run it without a GPU.
 #define GRADCOMP_DEVICE __device__
-/// The next loop is unrolled: what it indexes stays in registers. The second one is for code of the CPU alone.
+/// The next loop is unrolled: what it indexes stays in registers.
 #define GRADCOMP_UNROLL _Pragma("unroll")
-#define GRADCOMP_UNROLL_HOST
+#pragma nv_diag_suppress 1675 // hints for g++ in code of the CPU, which nvcc reads as well and does not know
 #else
 #define GRADCOMP_HD
 #define GRADCOMP_DEVICE
 #define GRADCOMP_UNROLL _Pragma("GCC unroll 8")
-#define GRADCOMP_UNROLL_HOST _Pragma("GCC unroll 8")
 #endif
 
 /// Inlines a body into the copies that exec::cpu compiles for each instruction set; without it the copies would call baseline code.

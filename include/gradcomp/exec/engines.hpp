@@ -40,7 +40,7 @@ template <class Executor, class T> class dense_engine;
 template <class Executor, class T> class block_engine;
 
 /// Sends uniformly random coordinates in index order, factor * p each; `index` is null where every rank draws the same ones.
-/// encode(..., choice_key, factor_of, T* message, std::uint32_t* index, options); factor_of(selection) gives a T.
+/// engine(executor, layout, factor_of), factor_of(selection) gives a T. encode(..., choice_key, T* message, std::uint32_t* index, options).
 /// decode(..., target, const T* message) for the coordinates that encode() drew last; check() and scatter() as top_k_engine for sent ones.
 template <class Executor, class T> class subset_engine;
 

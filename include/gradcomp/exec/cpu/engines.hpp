@@ -114,13 +114,16 @@ private:
 /// Random coordinates: one bit an element.
 template <class T> class subset_engine<cpu_team, T> : public indexed_messages<T> {
 public:
-    subset_engine(const cpu_team&, const layout& where)
+    template <class FactorOf> subset_engine(const cpu_team&, const layout& where, const FactorOf& factor_of)
     {
-        for (const selection& s : where.selections) subsets_.emplace_back(s.size, s.kept);
+        for (const selection& s : where.selections) {
+            subsets_.emplace_back(s.size, s.kept);
+            factors_.push_back(factor_of(s));
+        }
     }
 
-    template <class Rules, class FactorOf>
-    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, const FactorOf& factor_of,
+    template <class Rules>
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key,
         T* message, std::uint32_t* index, const sweep_options& options)
     {
         sweep_tally tally;
@@ -131,7 +134,7 @@ public:
                 send_marked<T> send;
                 send.subset = &subsets_[n];
                 send.first = where.segments[at].first;
-                send.factor = factor_of(s);
+                send.factor = factors_[n];
                 send.payload = message + s.payload;
                 if (index) send.index = index + s.payload;
                 send.index_offset = static_cast<std::uint32_t>(s.position);
@@ -154,6 +157,7 @@ public:
 
 private:
     std::vector<marked_subset> subsets_;
+    std::vector<T> factors_;
 };
 
 /// The k largest of each selection.

@@ -126,7 +126,7 @@ template <class T> GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uin
 {
     using lanes = lanes512<T>;
     std::uint64_t bits = 0;
-    GRADCOMP_UNROLL_HOST
+#pragma GCC unroll 8
     for (std::size_t j = 0; j < 64; j += lanes::width) bits |= std::uint64_t{lanes::at_least(lanes::key(lanes::load(p + j)), lows)} << j;
     return bits;
 }
@@ -140,11 +140,11 @@ GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint32_t list_avx512(c
     constexpr std::size_t vectors = chunk_size<T> / lanes::width;
     typename lanes::mask hit[vectors];
     unsigned any = 0;
-    GRADCOMP_UNROLL_HOST
+#pragma GCC unroll 8
     for (std::size_t v = 0; v < vectors; ++v) any |= hit[v] = lanes::at_least(lanes::key(lanes::load(p + v * lanes::width)), lows);
     if (any == 0) return 0;
     std::uint32_t found = 0;
-    GRADCOMP_UNROLL_HOST
+#pragma GCC unroll 8
     for (std::size_t v = 0; v < vectors; ++v) {
         _mm512_storeu_si512(value + found, lanes::keep(hit[v], lanes::load(p + v * lanes::width)));
         lanes::store16(place + found, lanes::keep_places(hit[v], lanes::plus(lanes::counting(), first + static_cast<std::uint32_t>(v * lanes::width))));

@@ -15,7 +15,7 @@ struct lane_counts {
 };
 static_assert(tile_elements == 16 * tile_threads, "a thread takes four packs of four");
 
-/// The candidates of one selection. What does not fit is counted all the same, so that the next kernel sees the overflow.
+/// The candidates of one selection; `index` may be null. What does not fit is counted all the same, so that the next kernel sees the overflow.
 template <class T> struct lane_list {
     std::uint32_t* index;
     T* value;
@@ -27,16 +27,21 @@ namespace detail {
 template <class Rule> concept lane_settles = requires(const Rule rule, std::size_t i, typename Rule::value_type p) { rule.settle(i, p, p); };
 } // namespace detail
 
-/// Chooser: what reaches `high` leaves the memory, as if it had won. Writes no message.
-template <class T> struct lane_leaving {
-    bits_t<T> high;
-    template <class Access> GRADCOMP_DEVICE bool four(std::size_t, const pack<T>& p, pack<T>& c) const
-    {
-        GRADCOMP_UNROLL
-        for (int k = 0; k < 4; ++k) c.at[k] = magnitude(p.at[k]) >= high ? p.at[k] : T(0);
-        return true;
-    }
-    GRADCOMP_DEVICE T one(std::size_t, T p) const { return magnitude(p) >= high ? p : T(0); }
+/// What a list takes: what reaches `low`; what also reaches `high` leaves the memory at once, as if it had won.
+template <class T> struct pick_large {
+    bits_t<T> low, high;
+    GRADCOMP_DEVICE bool hits(std::size_t, T p) const { return magnitude(p) >= low; }
+    GRADCOMP_DEVICE T share(T p, bool) const { return magnitude(p) >= high ? p : T(0); }
+    GRADCOMP_DEVICE T sent(T p) const { return p; }
+};
+
+/// What a list takes: the elements whose bit is set, each as factor * p.
+template <class T> struct pick_marked {
+    const std::uint32_t* bits; ///< of the selection
+    T factor;
+    GRADCOMP_DEVICE bool hits(std::size_t position, T) const { return bits[position / 32] >> (position % 32) & 1u; }
+    GRADCOMP_DEVICE T share(T p, bool hit) const { return hit ? sent(p) : T(0); }
+    GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : factor * p; }
 };
 
 /// One thread's share of a tile between the sweep and the writing of the list.
@@ -48,7 +53,7 @@ template <class T> struct compact_lane {
     GRADCOMP_DEVICE static std::size_t position(const tile_range& range, int thread, int v) { return range.base + static_cast<std::size_t>(v * tile_threads + thread) * 4; }
 
     /// Sweeps, leaves behind, and marks the candidates. @pre Whole only where is_whole()
-    template <class Access, bool Whole, class Rule> GRADCOMP_DEVICE void sweep(const Rule& rule, const tile_range& range, int thread, bool mends, bracket<T> limits)
+    template <class Access, bool Whole, class Rule, class Pick> GRADCOMP_DEVICE void sweep(const Rule& rule, const tile_range& range, int thread, bool mends, const Pick& pick)
     {
         constexpr int flight = Whole ? detail::packs_in_flight<Rule> : 1;
         GRADCOMP_UNROLL
@@ -58,7 +63,7 @@ template <class T> struct compact_lane {
             for (int v = 0; v < flight; ++v)
                 detail::load<Access, Whole>(rule, position(range, thread, round + v), range, in[v]);
             GRADCOMP_UNROLL
-            for (int v = 0; v < flight; ++v) mark<Access, Whole>(rule, position(range, thread, round + v), range, in[v], mends, limits, round + v);
+            for (int v = 0; v < flight; ++v) mark<Access, Whole>(rule, position(range, thread, round + v), range, in[v], mends, pick, round + v);
         }
     }
 
@@ -74,9 +79,9 @@ template <class T> struct compact_lane {
     }
 
     /// Writes the candidates behind `offset` others of the selection. What does not fit returns to the memory, so nothing is lost.
-    template <class Rule>
+    template <class Rule, class Pick>
     GRADCOMP_DEVICE void emit(const Rule& rule, const tile_range& range, int thread, lane_counts before, lane_counts total, std::uint32_t offset, std::uint32_t numbering,
-        bits_t<T> high, const lane_list<T>& list) const
+        const Pick& pick, const lane_list<T>& list) const
     {
         if (hits == 0) return;
         GRADCOMP_UNROLL
@@ -87,10 +92,10 @@ template <class T> struct compact_lane {
                 if (!(hits >> (4 * v + k) & 1u)) continue;
                 const std::size_t i = position(range, thread, v) + static_cast<std::size_t>(k);
                 if (at < list.capacity) {
-                    list.index[at] = numbering + static_cast<std::uint32_t>(range.first + i - range.begin);
-                    list.value[at] = p[v].at[k];
+                    if (list.index != nullptr) list.index[at] = numbering + static_cast<std::uint32_t>(range.first + i - range.begin);
+                    list.value[at] = pick.sent(p[v].at[k]);
                 } else if constexpr (detail::lane_settles<Rule>) {
-                    if (magnitude(p[v].at[k]) >= high) rule.settle(i, p[v].at[k], T(0));
+                    rule.settle(i, p[v].at[k], T(0));
                 }
                 ++at;
             }
@@ -99,10 +104,9 @@ template <class T> struct compact_lane {
     }
 
 private:
-    template <class Access, bool Whole, class Rule>
-    GRADCOMP_DEVICE void mark(const Rule& rule, std::size_t i, const tile_range& range, const detail::inputs<Rule>& in, bool mends, const bracket<T>& limits, int v)
+    template <class Access, bool Whole, class Rule, class Pick>
+    GRADCOMP_DEVICE void mark(const Rule& rule, std::size_t i, const tile_range& range, const detail::inputs<Rule>& in, bool mends, const Pick& pick, int v)
     {
-        const lane_leaving<T> choose{limits.high};
         pack<T> g, c;
         std::uint32_t wrong = 0;
         GRADCOMP_UNROLL
@@ -114,8 +118,9 @@ private:
             p[v].at[k] = detail::form(rule, g.at[k], detail::neighbour<Rule>(in, k), mends, one);
             wrong |= static_cast<std::uint32_t>(one && inside) << k;
             bad += one && inside;
-            hits |= static_cast<std::uint32_t>(inside && magnitude(p[v].at[k]) >= limits.low) << (4 * v + k);
-            c.at[k] = choose.one(0, p[v].at[k]);
+            const bool hit = inside && pick.hits(range.first + at - range.begin, p[v].at[k]);
+            hits |= static_cast<std::uint32_t>(hit) << (4 * v + k);
+            c.at[k] = pick.share(p[v].at[k], hit);
         }
         if (Whole || (i + 4 > range.begin && i < range.end)) detail::leave<Access, Whole>(rule, i, range, in, g, p[v], c, wrong);
     }

@@ -51,6 +51,10 @@ private:
     state state_;
 };
 
+namespace detail {
+template <class T> __global__ void reset_tiles_kernel(look_back_state tiles, unsigned count) { tiles.reset(count); }
+} // namespace detail
+
 /// The block of select_block.hpp on the device.
 template <int Threads> struct device_block {
     static constexpr int threads = Threads;

@@ -1,6 +1,7 @@
 /// @file How a layout is cut for one launch: which block of threads sweeps which elements of which tensor.
 #pragma once
 
+#include <gradcomp/core/config.hpp>
 #include <gradcomp/core/layout.hpp>
 
 #include <cstdint>

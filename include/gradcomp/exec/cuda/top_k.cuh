@@ -1,6 +1,7 @@
 /// @file The top-k engine of exec::cuda: memory in attach(), eight launches a step for float, however many tensors.
 #pragma once
 
+#include <gradcomp/exec/cuda/indexed_messages.cuh>
 #include <gradcomp/exec/cuda/select.cuh>
 #include <gradcomp/exec/engines.hpp>
 
@@ -8,31 +9,6 @@
 #include <vector>
 
 namespace gradcomp::exec {
-
-/// Messages that name their coordinates, by indices that count within the layout.
-template <class T> class device_indexed_messages {
-public:
-    explicit device_indexed_messages(const layout& where) : tiles_(where), messages_(where), selections_(selections_on_device(where)) {}
-
-    /// Enqueues the check of what a peer sent; a message that cannot be right is noted, and then rejected by every rank that got it.
-    void check(const cuda_stream& on, const layout&, const std::uint32_t* index) const
-    {
-        if (messages_.count() == 0) return;
-        detail::check_indices_kernel<detail::apply_threads><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(messages_.tiles(), selections_.data(), index, on.counts());
-        detail::check_launch("check_indices_kernel");
-    }
-    template <class Target> void scatter(const cuda_stream& on, const layout&, const Target& target, const T* message, const std::uint32_t* index) const
-    {
-        if (messages_.count() == 0) return;
-        detail::scatter_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), messages_.tiles(), selections_.data(), message, index);
-        detail::check_launch("scatter_kernel");
-    }
-
-protected:
-    device_tiles tiles_;
-    message_tiles messages_;
-    device_buffer<device_selection> selections_;
-};
 
 /// The k largest of each selection.
 template <class T> class top_k_engine<cuda_stream, T> : public device_indexed_messages<T> {
