@@ -35,7 +35,7 @@ struct estimate_rule : rule_streams<T, Gradient, Direction::inputs + 1, Directio
     GRADCOMP_HD GRADCOMP_INLINE void settle(std::size_t i, T, T c) const { this->out[error_out][i] += c; }
 
     /// p of the same elements after a sweep that sent nothing.
-    auto again() const
+    GRADCOMP_HD auto again() const
     {
         if constexpr (Direction::outputs > 0) {
             settled_difference_rule<T, Direction> rule(direction);

@@ -25,13 +25,16 @@ template <class T> struct lane_list {
 namespace detail {
 /// Whether a rule has a memory that is mended when the message turns out otherwise.
 template <class Rule> concept lane_settles = requires(const Rule rule, std::size_t i, typename Rule::value_type p) { rule.settle(i, p, p); };
+/// Whether an element may leave the memory before the choice is final, and be put back.
+template <class Rule> concept lane_leaves_early = lane_settles<Rule> && !requires { requires Rule::settles_late; };
 } // namespace detail
 
 /// What a list takes: what reaches `low`; what also reaches `high` leaves the memory at once, as if it had won.
 template <class T> struct pick_large {
     bits_t<T> low, high;
     GRADCOMP_DEVICE bool hits(std::size_t, T p) const { return magnitude(p) >= low; }
-    GRADCOMP_DEVICE T share(T p, bool) const { return magnitude(p) >= high ? p : T(0); }
+    GRADCOMP_DEVICE bool leaves(T p) const { return magnitude(p) >= high; }
+    GRADCOMP_DEVICE T share(T p, bool) const { return leaves(p) ? p : T(0); }
     GRADCOMP_DEVICE T sent(T p) const { return p; }
 };
 
@@ -40,6 +43,7 @@ template <class T> struct pick_marked {
     const std::uint32_t* bits; ///< of the selection
     T factor;
     GRADCOMP_DEVICE bool hits(std::size_t position, T) const { return bits[position / 32] >> (position % 32) & 1u; }
+    GRADCOMP_DEVICE bool leaves(T) const { return true; }
     GRADCOMP_DEVICE T share(T p, bool hit) const { return hit ? sent(p) : T(0); }
     GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : factor * p; }
 };
@@ -94,8 +98,8 @@ template <class T> struct compact_lane {
                 if (at < list.capacity) {
                     if (list.index != nullptr) list.index[at] = numbering + static_cast<std::uint32_t>(range.first + i - range.begin);
                     list.value[at] = pick.sent(p[v].at[k]);
-                } else if constexpr (detail::lane_settles<Rule>) {
-                    rule.settle(i, p[v].at[k], T(0));
+                } else if constexpr (detail::lane_leaves_early<Rule>) {
+                    if (pick.leaves(p[v].at[k])) rule.settle(i, p[v].at[k], T(0));
                 }
                 ++at;
             }

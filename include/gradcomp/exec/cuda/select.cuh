@@ -45,7 +45,7 @@ compact_kernel(packed_rule<Rule> over, const tile_place* tiles, select_memory<T>
     if (over.gradients != nullptr) over.rule.gradient = over.gradients[range.tensor] - at.offset;
     device_top_k<T>& s = memory.selections[range.selection];
     bracket<T> limits = s.limits;
-    if constexpr (!lane_settles<Rule>) limits.high = bracket<T>::never;
+    if constexpr (!lane_leaves_early<Rule>) limits.high = bracket<T>::never;
 
     const int thread = static_cast<int>(threadIdx.x);
     compact_lane<T> lane;
@@ -78,7 +78,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
     const device_top_k<T>& s = memory.selections[part.selection];
     if (!s.missed() || !begin(rule)) return;
     if (part.part == 0 && threadIdx.x == 0) atomicAdd(&counts->fallbacks, 1u);
-    if constexpr (lane_settles<Rule>) {
+    if constexpr (lane_leaves_early<Rule>) {
         const lane_list<T> list = memory.list(s);
         const std::uint32_t stored = s.listed < s.capacity ? s.listed : s.capacity;
         for (std::uint32_t j = part.part * select_threads + threadIdx.x; j < stored; j += s.parts * select_threads)
@@ -166,7 +166,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
     const digit_search<T> found = s.found[radix<T>::digits];
     const bool missed = s.missed();
     const lane_list<T> list = memory.list(s);
-    const bits_t<T> left = missed ? bracket<T>::never : s.limits.high;
+    const bits_t<T> left = missed || !lane_leaves_early<Rule> ? bracket<T>::never : s.limits.high;
     const auto place = [&](std::size_t i) { return missed ? packed_place(memory.pieces, s.begin, s.end, i) : packed_place(memory.pieces, s.begin, s.end, list.index[i] - s.position); };
     const auto take = [&](std::size_t i, T x, std::uint32_t slot) {
         message[s.payload + slot] = x;
@@ -175,7 +175,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
             if (magnitude(x) < left) rule.settle(place(i), x, x); // a winner that stayed in the memory
     };
     const auto pass = [&](std::size_t i, T x) {
-        if constexpr (lane_settles<Rule>)
+        if constexpr (lane_leaves_early<Rule>)
             if (magnitude(x) >= left) rule.settle(place(i), x, T(0)); // a loser that left it
     };
     const std::uint32_t slot = before.above + (before.ties < found.rank ? before.ties : found.rank);

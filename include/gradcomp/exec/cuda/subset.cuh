@@ -94,11 +94,12 @@ public:
         const unsigned tiles = this->tiles_.count();
         if (tiles == 0) return {};
         const look_back_state state(look_back_.data(), tiles);
-        indices_ = index != nullptr ? index : chosen_.data();
+        std::uint32_t* const drawn = index != nullptr ? index : chosen_.data();
+        indices_ = drawn;
         clear(on, reinterpret_cast<std::byte*>(bits_.data()), bits_.size_bytes());
         detail::reset_tiles_kernel<T><<<detail::blocks_for(tiles, 256), 256, 0, on.stream()>>>(state, tiles);
         detail::mark_kernel<T><<<this->messages_.count(), detail::apply_threads, 0, on.stream()>>>(this->messages_.tiles(), on_device_.data(), at.now, key, bits_.data());
-        detail::marked_kernel<<<tiles, tile_threads, 0, on.stream()>>>(rules, this->tiles_.pieces(), this->tiles_.tiles(), on_device_.data(), bits_.data(), state, message, indices_,
+        detail::marked_kernel<<<tiles, tile_threads, 0, on.stream()>>>(rules, this->tiles_.pieces(), this->tiles_.tiles(), on_device_.data(), bits_.data(), state, message, drawn,
             options.bad_elements != non_finite::propagate, on.counts());
         detail::check_launch("rand_k");
         return {};
