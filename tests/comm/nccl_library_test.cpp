@@ -67,6 +67,7 @@ TEST_CASE("a group of one rank on a GPU sums, gathers, waits and ends")
     std::vector<float> values(1000, 2.5f), back(1000);
     const gc::comm::device_block in(4000, 0), out(4000, 0);
     REQUIRE(cudaMemcpy(in.data(), values.data(), 4000, cudaMemcpyHostToDevice) == cudaSuccess);
+    REQUIRE(cudaStreamSynchronize(nullptr) == cudaSuccess); // the copy may return early, and the session's stream does not wait for it
     communicator.all_reduce<float>({reinterpret_cast<float*>(in.data()), 1000}, gc::device_view<float>{reinterpret_cast<float*>(out.data()), 1000});
     communicator.wait();
     REQUIRE(cudaMemcpy(back.data(), out.data(), 4000, cudaMemcpyDeviceToHost) == cudaSuccess);
