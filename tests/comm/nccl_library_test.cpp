@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace gc = gradcomp;
@@ -82,4 +84,41 @@ TEST_CASE("a group of one rank on a GPU sums, gathers, waits and ends")
     session.close();
     CHECK(session.state() == gc::comm::nccl_state::closed);
     static_cast<void>(cudaStreamDestroy(stream));
+}
+
+TEST_CASE("two ranks share one GPU where NCCL can do that")
+{
+    int version = 0;
+    if (!has_device() || ncclGetVersion(&version) != ncclSuccess || version < NCCL_VERSION(2, 30, 0)) {
+        std::printf("not run: two ranks of NCCL on one GPU (%s)\n", has_device() ? "NCCL before 2.30 does not allow it" : "no GPU");
+        return;
+    }
+    setenv("NCCL_MULTI_RANK_GPU_ENABLE", "1", 1);
+    ncclUniqueId id;
+    REQUIRE(ncclGetUniqueId(&id) == ncclSuccess);
+    std::vector<std::string> problems(2);
+    std::vector<std::vector<float>> sums(2, std::vector<float>(1000));
+    const auto body = [&](int rank) {
+        try {
+            cudaStream_t stream{};
+            gc::comm::check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags", rank);
+            nccl_session session(id, rank, 2, {.stream = stream});
+            const nccl communicator(session);
+            const std::vector<float> mine(1000, static_cast<float>(rank + 1));
+            const gc::comm::device_block x(4000, rank);
+            gc::comm::check_cuda(cudaMemcpyAsync(x.data(), mine.data(), 4000, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync", rank);
+            const gc::device_view<float> all(reinterpret_cast<float*>(x.data()), 1000);
+            communicator.all_reduce<float>(all, all);
+            communicator.wait();
+            gc::comm::check_cuda(cudaMemcpy(sums[static_cast<std::size_t>(rank)].data(), x.data(), 4000, cudaMemcpyDeviceToHost), "cudaMemcpy", rank);
+            session.close();
+        } catch (const gc::error& e) {
+            problems[static_cast<std::size_t>(rank)] = e.what();
+        }
+    };
+    std::thread other(body, 1);
+    body(0);
+    other.join();
+    for (const std::string& problem : problems) CHECK(problem == "");
+    for (const auto& sum : sums) CHECK(sum == std::vector<float>(1000, 3.0f));
 }

@@ -42,6 +42,7 @@ public:
 
     int rank() const noexcept { return host_.rank(); }
     int size() const noexcept { return host_.size(); }
+    cudaStream_t stream() const { return mine().stream->get(); } ///< on which all calls are; an executor must use the same
 
     /// As in_process::all_reduce, on the stream.
     template <summable T>
@@ -140,7 +141,6 @@ private:
     argument_checks checks() const { return {rank(), size()}; }
     in_process_group& group() const { return *host_.group_; }
     device_links::end& mine() const { return links_->of(rank()); }
-    cudaStream_t stream() const { return mine().stream->get(); }
 
     /// One call: read() enqueues what reads the other ranks' inputs, between the two meetings.
     template <class Read> void call(const call_request& wanted, const Read& read) const

@@ -30,6 +30,7 @@ public:
 
     int rank() const noexcept { return session_->rank(); }
     int size() const noexcept { return session_->size(); }
+    cudaStream_t stream() const noexcept { return session_->stream(); } ///< on which all calls are; an executor must use the same
 
     /// out[i] = the sum over ranks of in[i]; out may be in itself. @tparam T as in in_process.
     template <summable T> void all_reduce(std::type_identity_t<device_view<const T>> in, device_view<T> out) const
@@ -127,7 +128,6 @@ private:
     static std::size_t place(int rank, std::size_t size) { return static_cast<std::size_t>(rank) * size; }
     argument_checks checks() const { return {rank(), size()}; }
     ncclComm_t comm() const { return session_->comm_; }
-    cudaStream_t stream() const { return session_->stream_.get(); }
     std::uint64_t others() const { return static_cast<std::uint64_t>(size() - 1); }
     void sent(std::uint64_t bytes) const { session_->bytes_sent_.fetch_add(bytes, std::memory_order_relaxed); }
 
