@@ -1,4 +1,4 @@
-/// @file Error feedback around the bare sign, which no scale of x keeps near x.
+/// @file Error feedback around the bare sign; a published run on CIFAR-10 fell from 63 to 15 percent with it (GRACE, 2021).
 // EXPECT: gradcomp: error feedback needs a contraction, and this compressor is none: what it leaves behind can grow without bound. Write its contractive form
 #include <gradcomp/gradcomp.hpp>
 

@@ -89,7 +89,7 @@ TEST_CASE("what has no room stays in the memory and is counted")
     auto exchange = stack.attach(gc::tensor_list{{"x", {8}}}, x);
     const std::vector<double> gradient = {0.1, -4, 2, 0, -1, 3, 0.9, -2};
     exchange.step(std::span<const double>(gradient), 1.0);
-    CHECK(exchange.unsent() == 1);
+    CHECK(exchange.coder().unsent() == 1);
     CHECK(x == std::vector<double>{0, 4, -2, 0, 0, -3, 0, 0});
     const auto left = exchange.error();
     CHECK(std::vector<double>(left.begin(), left.end()) == std::vector<double>{0.1, 0, 0, 0, -1, 0, 0.9, -2});

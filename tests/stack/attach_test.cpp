@@ -135,3 +135,33 @@ TEST_CASE("without a memory every evaluation point is x")
         CHECK(exchange.exchanges() == 1);
     });
 }
+
+TEST_CASE("error feedback around an operator that is no contraction for these numbers is refused with its classes and a remedy")
+{
+    gc::comm::run_ranks(1, [](gc::comm::in_process c) {
+        std::vector<float> x(5000);
+        const gc::tensor_list tensors{{"w", {50, 100}}};
+        const auto refusal = [&](auto compressor) -> std::string {
+            const gc::policy_stack stack{.compressor = compressor, .memory = gc::ef{}, .reducer = gc::all_gather{c}};
+            try {
+                stack.attach(tensors, x);
+            } catch (const gc::error& e) {
+                CHECK(e.code() == gc::error_code::not_contractive);
+                return e.what();
+            }
+            return {};
+        };
+        // sqrt(512) levels short: zeta = sqrt(512) = 22.6
+        for (const char* part : {"U(22.6)", "no B3", "0.0442", "B3(22.6)", "gc::scaled"}) {
+            const std::string said = refusal(gc::qsgd<>{.bits = 2});
+            CAPTURE(said);
+            CHECK(said.find(part) != std::string::npos);
+        }
+        CHECK(refusal(gc::qsgd<>{.bits = 8}).empty());
+        CHECK(refusal(gc::scaled<gc::qsgd<>>{.lambda = 1 / 22.7, .of = {.bits = 2}}).empty());
+        CHECK(refusal(gc::min_max<gc::rounding::nearest>{.bits = 1}).find("no class") != std::string::npos);
+        CHECK(refusal(gc::min_max<gc::rounding::nearest>{.bits = 8}).empty());
+        CHECK(refusal(gc::threshold<gc::limit_unit::norm>{.limit = 2.5}).find("no class") != std::string::npos);
+        CHECK(refusal(gc::threshold<gc::limit_unit::norm>{.limit = 1}).empty());
+    });
+}

@@ -50,7 +50,7 @@ public:
             compatible = compatible && theory::compatible(m, seen, 1e-9);
             least = std::min(least, press(r, static_cast<pressed>(on), m, seen));
         }
-        const double counted = 8.0 * static_cast<double>(operate<float>(at_large, large).message_bytes) / static_cast<double>(large);
+        const double counted = 8.0 * static_cast<double>(message_bytes<float>(at_large, large)) / static_cast<double>(large);
         r.set("compatible", compatible).set("least_reach", least).set("bits_claimed", claimed).set("bits_counted", counted);
         to_.push_back(r);
         progress_.add(1, "operators, " + name);
@@ -81,20 +81,65 @@ private:
     progress_bar& progress_;
 };
 
-constexpr std::size_t operators = 5; // rows, for the progress bar
+constexpr std::size_t operators = 27; // rows, for the progress bar
+
+/// The same options for d = 16 and d = 100000: what has no ratio.
+template <class C> void add_same(table_writer& table, const std::string& name, const C& c, bool tight, bool random, double claimed) { table.add(name, c, c, tight, random, claimed); }
+
+void add_sparsifiers(table_writer& table)
+{
+    using shared_unbiased = gc::rand_k<>;
+    using own = gc::rand_k<gc::indices::own, gc::scaling::none>;
+    const double indexed = (32 + index_bits(large)) / 100;
+    table.add("rand_k, unbiased, shared seed", shared_unbiased{.ratio = 4}, shared_unbiased{.ratio = 100}, true, true, 32.0 / 100);
+    table.add("rand_k, biased, own indices", own{.ratio = 4}, own{.ratio = 100}, true, true, indexed);
+    table.add("random_block", gc::random_block{.ratio = 4}, gc::random_block{.ratio = 100}, true, true, 32.0 / 100);
+    table.add("adaptive_random, one element", gc::adaptive_random{.k = 1}, gc::adaptive_random{.k = 1}, true, true, (32 + index_bits(large)) / static_cast<double>(large));
+    table.add("adaptive_random", gc::adaptive_random{.ratio = 4}, gc::adaptive_random{.ratio = 100}, true, true, indexed);
+    table.add("top_k", gc::top_k{.ratio = 4}, gc::top_k{.ratio = 100}, true, false, indexed);
+    table.add("block_top_k", gc::block_top_k{.ratio = 4, .block = 2}, gc::block_top_k{.ratio = 100}, true, false, (32 + index_bits(large / 64) / 64) / 100);
+    table.add("threshold of the maximum", gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::threshold<>{.limit = 0.5, .ratio = 100}, true, false, indexed);
+    table.add("threshold of the norm", gc::threshold<gc::limit_unit::norm>{.limit = 0.5, .ratio = 4}, gc::threshold<gc::limit_unit::norm>{.limit = 0.5, .ratio = 100}, false, false, indexed);
+}
+
+void add_roundings(table_writer& table)
+{
+    using gc::rounding;
+    add_same(table, "natural", gc::natural<>{}, true, true, 9);
+    add_same(table, "natural, 8 bits", gc::natural<gc::exponents::per_bucket>{}, true, true, 8);
+    add_same(table, "exponential rounding, b = 2", gc::exponential_rounding<>{.base = 2}, true, true, 8);
+    add_same(table, "exponential rounding, b = 2, nearest", gc::exponential_rounding<rounding::nearest>{.base = 2}, true, false, 8);
+    add_same(table, "exponential rounding, b = 3, nearest", gc::exponential_rounding<rounding::nearest>{.base = 3}, true, false, 8);
+    add_same(table, "rounding to {1/4, 1/2, 3/4, 1}", gc::level_rounding<>{}, false, true, 4);
+    add_same(table, "rounding to {1/4, 1/2, 3/4, 1}, nearest", gc::level_rounding<rounding::nearest>{}, false, false, 4);
+    add_same(table, "cast to half", gc::cast<gc::half>{}, false, false, 16);
+    add_same(table, "cast to bfloat16, stochastic", gc::cast<gc::bfloat16, rounding::stochastic>{}, false, true, 16);
+}
+
+void add_scaled(table_writer& table)
+{
+    using gc::rounding;
+    const auto norms = 32.0 / 512; // a parameter for each bucket
+    add_same(table, "sign, scaled", gc::sign<>{}, true, false, 1);
+    add_same(table, "natural dithering, 7 levels", gc::natural_dithering<gc::norm::two>(), false, true, 4 + norms);
+    add_same(table, "natural dithering, 7 levels, maximum", gc::natural_dithering<gc::norm::infinity>(), false, true, 4 + norms);
+    add_same(table, "QSGD, 8 bits", gc::qsgd<>{}, false, true, 8 + norms);
+    add_same(table, "QSGD, 2 bits", gc::qsgd<>{.bits = 2}, true, true, 2 + norms);
+    add_same(table, "TernGrad", gc::tern_grad{}, true, true, std::log2(3) + norms);
+    add_same(table, "min-max, 4 bits", gc::min_max<>{.bits = 4}, true, true, 4 + 2 * norms);
+    add_same(table, "min-max, 8 bits, nearest", gc::min_max<rounding::nearest>{.bits = 8}, true, false, 8 + 2 * norms);
+    using top_then_dither = gc::chain<gc::top_k, gc::exponential_dithering<gc::norm::two>>;
+    table.add("top_k, then natural dithering", top_then_dither{.sparsifier = {.ratio = 4}}, top_then_dither{.sparsifier = {.ratio = 100}}, false, true, (4 + norms + index_bits(large)) / 100);
+}
 
 /// Every operator of the library; a new one is one line. The claimed bits are those of the paper for float, shares of all elements.
 std::vector<record> measure(bool quick, progress_bar& progress)
 {
     std::vector<record> records;
     table_writer table(records, quick, progress);
-    using shared_unbiased = gc::rand_k<>;
-    using own = gc::rand_k<gc::indices::own, gc::scaling::none>;
-    table.add("rand_k, unbiased, shared seed", shared_unbiased{.ratio = 4}, shared_unbiased{.ratio = 100}, true, true, 32.0 / 100);
-    table.add("rand_k, biased, own indices", own{.ratio = 4}, own{.ratio = 100}, true, true, (32 + index_bits(large)) / 100);
-    table.add("random_block", gc::random_block{.ratio = 4}, gc::random_block{.ratio = 100}, true, true, 32.0 / 100);
-    table.add("top_k", gc::top_k{.ratio = 4}, gc::top_k{.ratio = 100}, true, false, (32 + index_bits(large)) / 100);
-    table.add("delta_scaling", gc::delta_scaling{.delta = 0.3}, gc::delta_scaling{.delta = 0.3}, true, false, 32);
+    add_sparsifiers(table);
+    add_roundings(table);
+    add_scaled(table);
     return records;
 }
 

@@ -49,6 +49,12 @@ void add_training(experiment& to, const choices& chosen)
         [](auto communicator) { return gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::all_gather{communicator}, .local = local}; });
     add_method(to, chosen, "Top-k, k = d/5", facts("top_k_ef", "top_k", "ef", "all_gather", 5),
         [](auto communicator) { return gc::policy_stack{.compressor = gc::top_k{.ratio = 5}, .memory = gc::ef{}, .reducer = gc::all_gather{communicator}, .local = local}; });
+    add_method(to, chosen, "natural dithering, 7 levels", facts("none", "natural_dithering", "none", "all_gather", 1),
+        [](auto communicator) { return gc::policy_stack{.compressor = gc::natural_dithering<>(), .reducer = gc::all_gather{communicator}, .local = local}; });
+    add_method(to, chosen, "Top-k, then natural dithering", facts("top_k_dithering_ef", "top_k, natural_dithering", "ef", "all_gather", 5), [](auto communicator) {
+        using compressor = gc::chain<gc::top_k, gc::exponential_dithering<gc::norm::two>>;
+        return gc::policy_stack{.compressor = compressor{.sparsifier = {.ratio = 5}}, .memory = gc::ef{}, .reducer = gc::all_gather{communicator}, .local = local};
+    });
 }
 
 void judge_training(const std::vector<record>& all, const choices& chosen, findings& found)
@@ -65,7 +71,7 @@ void judge_training(const std::vector<record>& all, const choices& chosen, findi
     chart loss{.title = "Training loss against bits", .x_label = "bits sent by all workers", .y_label = "loss", .log_x = true, .compact = true, .x_format = "%.0s%c"};
     chart right{.title = "Test accuracy against bits", .x_label = "bits sent by all workers", .y_label = "percent", .log_x = true, .compact = true, .x_format = "%.0s%c"};
     std::vector<std::vector<std::string>> rows = {{"method", "seeds", "test accuracy", "last training loss", "bits sent", "of dense"}};
-    double dense_accuracy = 0, dense_bits = 0, fewest = 1e300, worst_loss = 0;
+    double dense_accuracy = 0, dense_bits = 0, most = 0, worst_loss = 0;
     std::string numbers;
     for (const std::string& name : names) {
         chart_series a{.name = name, .marks = false}, b{.name = name, .marks = false};
@@ -82,7 +88,7 @@ void judge_training(const std::vector<record>& all, const choices& chosen, findi
         }
         accuracy /= static_cast<double>(seeds), last_loss /= static_cast<double>(seeds);
         if (name == "no compression") dense_accuracy = accuracy, dense_bits = bits;
-        else worst_loss = std::max(worst_loss, dense_accuracy - accuracy), fewest = std::min(fewest, bits);
+        else worst_loss = std::max(worst_loss, dense_accuracy - accuracy), most = std::max(most, bits);
         numbers += (numbers.empty() ? "" : "; ") + name + " " + fixed(accuracy, 2) + " percent with " + plain(bits / dense_bits) + " of the dense bits";
         loss.series.push_back(a);
         right.series.push_back(b);
@@ -90,7 +96,7 @@ void judge_training(const std::vector<record>& all, const choices& chosen, findi
     }
     if (chosen.quick) found.leave_open("accuracy", "compressed training stays within one point of dense training", "needs the full run (12 epochs, 3 seeds); this run: " + numbers);
     else found.judge("accuracy", "compressed training stays within one point of dense training", worst_loss < 1, numbers);
-    found.judge("bits", "every compressed run sends fewer bits than the dense one", fewest < dense_bits, numbers);
+    found.judge("bits", "every compressed run sends fewer bits than the dense one", most < dense_bits, numbers);
     found.draw(loss);
     found.draw(right);
     found.table("At the end of training:", rows);

@@ -28,7 +28,6 @@ public:
         exchange_.step(g, 1);
         for (std::size_t i = 0; i < out.size(); ++i) out[i] = -x_[i];
     }
-    std::size_t message_bytes() const { return exchange_.message_bytes(); }
 
 private:
     gradcomp::comm::in_process_group group_{1};
@@ -40,13 +39,21 @@ private:
 /// C on vectors of one length; each call is a fresh draw.
 template <class T> struct operation {
     std::function<void(std::span<const T>, std::span<T>)> apply;
-    std::size_t message_bytes = 0;
 };
+
+/// Bytes of a message for d elements of type T, without a run.
+template <class T, class C> std::size_t message_bytes(const C& compressor, std::size_t d)
+{
+    const gradcomp::exec::cpu_team team(1);
+    const gradcomp::tensor_list list{{"x", {d}}};
+    const std::vector<std::size_t> tensors{0};
+    return compressor.template start<T>(team, gradcomp::coder_start{&list, &tensors, 1, 0}).bytes();
+}
 
 template <class T, class C> operation<T> operate(const C& compressor, std::size_t d, std::uint64_t seed = 1)
 {
     auto rank = std::make_shared<lone_rank<C, T>>(compressor, d, seed);
-    return {[rank](std::span<const T> x, std::span<T> out) { rank->apply(x, out); }, rank->message_bytes()};
+    return {[rank](std::span<const T> x, std::span<T> out) { rank->apply(x, out); }};
 }
 
 } // namespace apps::reproduce

@@ -27,7 +27,8 @@ struct adaptive_random {
     static constexpr int passes = 2, rounds = 1;
     /// @throws error invalid_option.
     void check() const { check_ratio(ratio); }
-    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::adaptive_random(d, kept_of(d, ratio, k)); }
+    std::size_t kept(std::size_t d) const { return kept_of(d, ratio, k); } ///< elements of d that a message carries
+    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::adaptive_random(d, kept(d)); }
 
     template <class T, class Executor> class coder {
     public:
@@ -39,6 +40,7 @@ struct adaptive_random {
         std::size_t elements() const { return 0; }
         std::size_t bytes() const { return layout_.kept * (sizeof(T) + sizeof(std::uint32_t)); }
         std::size_t fallbacks() const { return engine_.fallbacks(); }
+        const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
 
         template <class Rules>
         auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)

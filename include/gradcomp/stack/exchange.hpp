@@ -92,18 +92,15 @@ public:
         });
     }
 
+    /// target(element, value) for what this rank's message of the last exchange held; with error() it makes up p. For observers.
+    template <class Target> void decode_own(const Target& target) { if (exchanges_ > 0) coder_.decode(state_.team, reduction_.message(), target); }
+    const Coder& coder() const { return coder_; } ///< for what only this compressor counts, such as threshold's unsent()
     std::uint64_t steps() const { return steps_; }                              ///< calls of step() that took effect
     std::uint64_t exchanges() const { return exchanges_; }                      ///< exchanges that took effect
     std::size_t message_bytes() const { return coder_.bytes(); }                ///< payload of one rank's message, exact
     std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
-    /// Elements so far that were to be sent and found no room in the message (gc::threshold); they are in the memory. 0 for other compressors.
-    std::uint64_t unsent() const
-    {
-        if constexpr (requires { coder_.unsent(); }) return coder_.unsent();
-        else return 0;
-    }
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view

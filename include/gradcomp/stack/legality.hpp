@@ -4,6 +4,7 @@
 #include <gradcomp/comm/communicator.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
+#include <gradcomp/theory/describe.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <concepts>
@@ -96,7 +97,8 @@ template <class Compressor> theory::membership classes_over(const Compressor& co
 template <class Memory> void require_contraction(const theory::membership& classes)
 {
     if (Memory::feeds_back && !classes.b3)
-        throw error(error_code::not_contractive, "compressor", "no B3 class", "error feedback needs E||C(x) - x||^2 <= (1 - 1/delta)||x||^2 with a finite delta for these tensors");
+        throw error(error_code::not_contractive, "compressor", theory::describe(classes),
+            "error feedback needs E||C(x) - x||^2 <= (1 - 1/delta)||x||^2 with a finite delta, and for these tensors and options the compressor has none: " + theory::remedy(classes));
 }
 
 } // namespace gradcomp::stack
