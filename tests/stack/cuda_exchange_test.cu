@@ -159,3 +159,13 @@ TEST_CASE("work is ordered on the user's stream: a gradient that is written late
     const auto x = read<float>(device.parameters());
     CHECK(std::all_of(x.begin(), x.end(), [](float v) { return v == -0.5f; }));
 }
+
+TEST_CASE("an executor and a communicator on different streams are refused")
+{
+    own_stream one, two;
+    gc::policy_stack gpu{.compressor = gc::identity{}, .reducer = gc::ring{gc::comm::alone(one.handle)}, .executor = gc::exec::cuda{two.handle}};
+    gc::exec::device_buffer<float> dx(toy::size);
+    const auto error = toy::error_of([&] { gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size())); });
+    REQUIRE(error);
+    CHECK(error->code() == gc::error_code::invalid_option);
+}

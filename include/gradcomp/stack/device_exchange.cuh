@@ -41,12 +41,15 @@ template <class Stack, class T> class device_exchange {
     using State = rank_state<Stack, T>;
 
 public:
-    /// Takes all memory and waits for it. @throws error invalid_argument, size_changed, wrong_memory_space, out_of_memory, device.
+    /// Takes all memory and waits for it. @throws error invalid_option when executor and communicator have different streams; invalid_argument, size_changed, wrong_memory_space, out_of_memory, device.
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes())
     {
+        if constexpr (requires { stack.reducer.communicator.stream(); })
+            if (stack.reducer.communicator.stream() != state_.team.stream())
+                throw gradcomp::error(error_code::invalid_option, "executor.stream", "another stream", "must be the communicator's, or their work is in no order");
         if (state_.has_point && stack.period > 1) {
             local_layout_ = make_layout(tensors_, all_, scope::per_tensor, [](std::size_t) { return std::size_t{0}; });
             local_.emplace(state_.team, local_layout_);
