@@ -1,7 +1,6 @@
 /// @file Quantizers in a stack: what the numbers forbid is refused at attach(), and what they allow trains.
 #include "toy.hpp"
 
-#include <gradcomp/comm/in_process_group.hpp>
 
 #include <doctest/doctest.h>
 

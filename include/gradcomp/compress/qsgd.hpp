@@ -42,7 +42,7 @@ template <class T, norm Norm> struct linear_code {
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
-        return static_cast<T>(static_cast<std::int32_t>(code) - levels) * b.step;
+        return product(static_cast<T>(static_cast<std::int32_t>(code) - levels), b.step);
     }
 };
 static_assert(tile_code<linear_code<float, norm::two>> && tile_code<linear_code<double, norm::infinity>>);

@@ -23,7 +23,7 @@ template <tile_code Code> struct scaled_code {
     GRADCOMP_HD bool valid(const value_type* wire) const { return code.valid(wire); }
     GRADCOMP_HD GRADCOMP_INLINE bucket open(const value_type* wire) const { return code.open(wire); }
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(value_type p, const bucket& b, std::uint32_t random) const { return code.encode(p, b, random); }
-    GRADCOMP_HD GRADCOMP_INLINE value_type decode(std::uint32_t q, const bucket& b) const { return factor * code.decode(q, b); }
+    GRADCOMP_HD GRADCOMP_INLINE value_type decode(std::uint32_t q, const bucket& b) const { return product(factor, code.decode(q, b)); }
 };
 
 /// lambda C(x). With C in U(zeta) and lambda = 1/zeta it is in B3(zeta), so error feedback around it is legal whatever zeta is.
