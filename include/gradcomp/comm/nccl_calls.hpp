@@ -13,6 +13,9 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #if NCCL_VERSION_CODE < NCCL_VERSION(2, 19, 0)
 #error "gradcomp/nccl.hpp needs NCCL 2.19 or later: ncclCommRegister is missing from this one. NCCL 2.28 is what it is tested with."
@@ -62,6 +65,15 @@ inline std::string nccl_text(ncclResult_t result, ncclComm_t comm)
     std::string out = ncclGetErrorString(result);
     if (last != nullptr && *last != '\0') out += std::string("; ") + last;
     return out;
+}
+
+/// Keeps an object until the process ends: NCCL may still write into what a call that was given up has brought.
+inline void keep_for_good(std::shared_ptr<void> object)
+{
+    static std::mutex mutex;
+    static auto* const all = new std::vector<std::shared_ptr<void>>; // not destroyed at exit either
+    const std::lock_guard lock(mutex);
+    all->push_back(std::move(object));
 }
 
 /// What became of a call on a thread of its own.

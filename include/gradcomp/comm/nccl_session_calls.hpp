@@ -180,7 +180,7 @@ inline nccl_session nccl_session::without(std::vector<int> lost)
     const auto give_up_shrinking = [&](error_code code, const std::string& sentence) {
         failure_ = group_failure{code, "NCCL shrink", std::to_string(job->lost.size()) + " ranks lost", sentence};
         abort();
-        if (state_ == nccl_state::abort_hangs) static_cast<void>(new auto(job)); // for good
+        if (state_ == nccl_state::abort_hangs) keep_for_good(job);
         throw failure_->first_for(rank_);
     };
     // With NCCL_SHRINK_ABORT the call waits for the device, for ever if a kernel does not hear of the abort.
