@@ -17,37 +17,38 @@ namespace apps::reproduce {
 enum class pressed { zeta, alpha, beta, gamma, delta };
 inline constexpr std::size_t pressures = 5;
 
-/// How hard moments press, larger for worse.
-inline double pressure(pressed on, gradcomp::theory::moments m)
+/// How hard a measurement presses, larger for worse: two standard errors less than it seems, or a search would collect lucky draws.
+/// @pre the measurement's intervals are of two standard errors
+inline double pressure(pressed on, const gradcomp::theory::measurement& m)
 {
     switch (on) {
-    case pressed::zeta: return m.s;
-    case pressed::alpha: return -m.s;
-    case pressed::beta: return m.t > 0 ? m.s / m.t : (m.s > 0 ? 1e300 : -1e300);
-    case pressed::gamma: return -m.t;
-    case pressed::delta: return m.s - 2 * m.t + 1;
+    case pressed::zeta: return m.energy.lower();
+    case pressed::alpha: return -m.energy.upper();
+    case pressed::beta: return m.alignment.mean > 0 ? m.energy.lower() / m.alignment.upper() : (m.energy.mean > 0 ? 1e300 : -1e300);
+    case pressed::gamma: return -m.alignment.upper();
+    case pressed::delta: return m.error.lower();
     }
     return 0;
 }
 
-using moments_at = std::function<gradcomp::theory::moments(const std::vector<double>& x)>;
+using measured_at = std::function<gradcomp::theory::measurement(const std::vector<double>& x)>;
 
 /// The worst x for each pressure: first vectors of two magnitudes (one large element, some smaller equal ones, zeros), their signs equal or
-/// alternating and scaled between two powers of two, then random climbs from the worst of them. Finds the worst cases of every operator
+/// alternating and at several scales, for levels that do not depend on x, then random climbs from the worst of them. Finds the worst cases of every operator
 /// here whose bound is known to be tight; for others it gives a lower bound.
-inline std::array<std::vector<double>, pressures> worst_cases(std::size_t d, const moments_at& moments, std::size_t climbs, std::uint64_t seed)
+inline std::array<std::vector<double>, pressures> worst_cases(std::size_t d, const measured_at& measure, std::size_t climbs, std::uint64_t seed)
 {
     std::array<std::vector<double>, pressures> worst;
     std::array<double, pressures> most;
     most.fill(-1e301);
     const auto offer = [&](const std::vector<double>& x) {
-        const auto m = moments(x);
+        const auto m = measure(x);
         for (std::size_t on = 0; on < pressures; ++on)
             if (const double now = pressure(static_cast<pressed>(on), m); now > most[on]) most[on] = now, worst[on] = x;
     };
     for (const std::size_t others : {std::size_t{0}, std::size_t{1}, d / 4, d / 2, d - 2, d - 1})
         for (const double size : {1.0, 0.999, 0.75, 0.5, 1 / 3.0, 0.25, 0.2, 0.1, 0.04, 1e-3})
-            for (const double scale : {1.0, 1.25, 4 / 3.0, 1.5, 1.5001, 1.75})
+            for (const double scale : {1.0, 1.25, 4 / 3.0, 1.4999, 1.5001, 1.75, 1.9999, 2.0001})
                 for (const double sign : {1.0, -1.0}) {
                     std::vector<double> x(d, 0.0);
                     x[0] = scale;
