@@ -33,12 +33,15 @@
 #include <gradcomp/memory/none_accepting_bias.hpp>
 #include <gradcomp/memory/psync.hpp>
 #include <gradcomp/memory/saef.hpp>
+#include <gradcomp/observe/diversity.hpp>
 #include <gradcomp/optim/adam.hpp>
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/estimate.hpp>
 #include <gradcomp/optim/momentum.hpp>
+#include <gradcomp/optim/placement.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
+#include <gradcomp/optim/server_adam.hpp>
 #include <gradcomp/optim/server_momentum.hpp>
 #include <gradcomp/policy_stack.hpp>
 #include <gradcomp/reduce/all_gather.hpp>

@@ -5,6 +5,7 @@
 #include <gradcomp/optim/estimate.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
+#include <gradcomp/optim/server_adam.hpp>
 #include <gradcomp/optim/server_momentum.hpp>
 
 #include <doctest/doctest.h>
@@ -128,4 +129,24 @@ TEST_CASE("the estimate adds messages up: H' = H + u and x - eta H'")
     rule.leave(10, in, all, 0, out);
     CHECK(out[0] == 8);
     CHECK(out[1] == 8);
+}
+
+TEST_CASE("Adam after reduction: it averages messages, or takes them for momenta and leaves v where it is frozen")
+{
+    for (const bool frozen : {false, true}) {
+        gc::server_adam::update<double> rule;
+        rule.set({.beta1 = 0.5, .beta2 = 0.75, .epsilon = 9, .frozen = frozen});
+        rule.scale = 0.5;
+        rule.learning_rate = 0.25;
+        const double in[] = {2, 16, 10}; // m, v, x
+        const double m = rule.value(8, in); // u = 4
+        CHECK(m == (frozen ? 4 : 3));
+        double out[3] = {};
+        rule.leave(8, in, m, 0, out);
+        CHECK(out[0] == m);
+        CHECK(out[1] == (frozen ? 16 : 12 + 4)); // 0.75 * 16 + 0.25 * 16
+        CHECK(out[2] == 10 - 0.25 * m / 5);
+    }
+    CHECK(gc::server_adam::states == 2);
+    CHECK_THROWS_WITH_AS(gc::server_adam{.beta1 = -1}.check(), doctest::Contains("beta1"), gc::error);
 }

@@ -456,6 +456,50 @@ TEST_CASE("Adam before compression follows QAdam's loop, also where nothing is r
     compare(library(gc::identity{}, gc::none{}), reference::q_adam_loop(problem.start(), moments, run, problem, all_of_it), run, {.error = false});
 }
 
+TEST_CASE("1-bit Adam's loop: a warm-up, then compressed momentum with what the warm-up left")
+{
+    constexpr int warm_up = 50;
+    const reference::settings run = settings_of(3, 1);
+    const reference::quadratics problem = problem_of(89);
+    const reference::moments moments{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
+    const reference::trace plain = reference::one_bit_adam_loop(problem.start(), moments, warm_up, run, problem, plain_top_k(4));
+    double x_off = 0, error_off = 0;
+    gc::comm::run_ranks(run.workers, [&](gc::comm::in_process communicator) {
+        const auto rank = static_cast<std::size_t>(communicator.rank());
+        vector x = problem.start();
+        const gc::server_adam adam{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
+        gc::server_adam later = adam;
+        later.frozen = true;
+        auto warm = gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::all_gather{communicator}, .server = adam}.attach(tensors, x);
+        auto cold = gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = gc::ef{.units = gc::units::gradient}, .reducer = gc::all_gather{communicator},
+            .local = gc::momentum{.beta = 0.8, .dampened = true}, .server = later}.attach(tensors, x);
+        const auto copy = [](std::span<const double> from, std::span<double> to) { std::copy(from.begin(), from.end(), to.begin()); };
+        for (int t = 0; t < run.steps; ++t) {
+            const vector g = problem(communicator.rank(), t, x);
+            if (t < warm_up) warm.step(g, run.learning_rate(t));
+            else cold.step(g, run.learning_rate(t));
+            if (t + 1 == warm_up) {
+                copy(warm.server_state(0), cold.local_state(0));
+                copy(warm.server_state(1), cold.server_state(1));
+            }
+            if (t >= warm_up) copy(cold.server_state(0), cold.local_state(0));
+            const auto at = static_cast<std::size_t>(t) + 1;
+            const double error = reference::distance(plain.error[at][rank], vector(cold.error().begin(), cold.error().end()));
+            communicator.barrier();
+            for (int turn = 0; turn < run.workers; ++turn) {
+                if (turn == communicator.rank()) {
+                    x_off = std::max(x_off, reference::distance(plain.x[at], x));
+                    error_off = std::max(error_off, error);
+                }
+                communicator.barrier();
+            }
+        }
+    });
+    CHECK(x_off <= tolerance);
+    CHECK(error_off <= tolerance);
+    CHECK(reference::distance(plain.x[warm_up], plain.x.back()) > 0.1);
+}
+
 TEST_CASE("EF21, with and without averaged gradients, follows its loop")
 {
     for (const double beta : {0.0, 0.75}) {

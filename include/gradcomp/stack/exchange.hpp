@@ -106,6 +106,9 @@ public:
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view
     std::span<const T> error() const { return {state_.e.now(), state_.e.size()}; } ///< what is owed (ef21: the estimate); empty without memory
     const tensor_list& tensors() const { return tensors_; }
+    /// Stream j of what the local and the server rule keep (empty where x is not updated); may be written between steps. @pre j below `states`
+    std::span<T> local_state(std::size_t j) { return {state_.local[j].now(), state_.total}; }
+    std::span<T> server_state(std::size_t j) { return {state_.server[j].now(), state_.sum.size()}; }
 
 private:
     static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
