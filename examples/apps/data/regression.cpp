@@ -2,37 +2,14 @@
 #include "data/regression.hpp"
 
 #include "data/error.hpp"
+#include "data/text_file.hpp"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <zlib.h>
 
 namespace apps::data {
 namespace {
-
-/// The lines of a gzip file of text.
-std::vector<std::string> read_lines(const std::filesystem::path& file)
-{
-    const gzFile in = gzopen(file.c_str(), "rb");
-    if (in == nullptr) throw data_error(file.string() + ": cannot be read");
-    std::string text;
-    std::array<char, 1 << 16> buffer{};
-    int got = 0;
-    while ((got = gzread(in, buffer.data(), buffer.size())) > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
-    const bool damaged = got < 0 || gzclose(in) != Z_OK;
-    if (damaged) throw data_error(file.string() + ": is damaged");
-    std::vector<std::string> lines;
-    for (std::size_t at = 0; at < text.size();) {
-        std::size_t end = text.find('\n', at);
-        if (end == std::string::npos) end = text.size();
-        lines.push_back(text.substr(at, end - at));
-        if (lines.back().ends_with('\r')) lines.back().pop_back();
-        at = end + 1;
-    }
-    return lines;
-}
 
 std::vector<std::string> split(const std::string& line, char separator)
 {
@@ -41,15 +18,6 @@ std::vector<std::string> split(const std::string& line, char separator)
         if (letter == separator) fields.emplace_back();
         else fields.back() += letter;
     return fields;
-}
-
-double number_of(const std::string& text, const std::filesystem::path& file, std::size_t line)
-{
-    double value = 0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-        throw data_error(file.string() + ", line " + std::to_string(line) + ": \"" + text + "\" is no number");
-    return value;
 }
 
 void standardise(std::vector<double>& values, std::size_t columns)
