@@ -3,7 +3,9 @@
 #include "data/error.hpp"
 #include "reproduce/biased.hpp"
 #include "reproduce/def.hpp"
+#include "reproduce/ri_sgd.hpp"
 #include "reproduce/runner.hpp"
+#include "reproduce/spars_ams.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -21,7 +23,12 @@ using maker = experiment (*)(const choices&);
 /// The experiments by name; a new one is one line.
 const std::map<std::string, maker>& all()
 {
-    static const std::map<std::string, maker> makers = {{"biased", make_biased}, {"def", make_def}};
+    static const std::map<std::string, maker> makers = {
+        {"biased", make_biased},
+        {"def", make_def},
+        {"ri-sgd", make_ri_sgd},
+        {"spars-ams", make_spars_ams},
+    };
     return makers;
 }
 

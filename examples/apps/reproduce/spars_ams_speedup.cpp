@@ -1,0 +1,116 @@
+/// @file Linear speed-up: steps to a target loss for 1 to 16 workers.
+#include "reproduce/spars_ams.hpp"
+
+#include "reproduce/rank_loop.hpp"
+#include "reproduce/task.hpp"
+#include "table.hpp"
+
+#include <atomic>
+#include <cmath>
+
+namespace apps::reproduce {
+namespace {
+
+namespace gc = gradcomp;
+
+constexpr double target = 0.335;
+constexpr std::size_t most_steps = 12000, batch = 32;
+constexpr std::uint64_t seeds = 3;
+const std::vector<std::size_t> crowds = {1, 2, 4, 8, 16};
+
+/// The first multiple of 10 steps after which the loss over all rows is at most the target; -1 where none is.
+template <class Compressor> double steps_to_target(const logistic_task& task, const Compressor& compressor, std::size_t workers, double rate, std::uint64_t seed)
+{
+    std::atomic<bool> reached = false;
+    std::size_t steps = 0;
+    gc::comm::run_ranks(static_cast<int>(workers), [&](gc::comm::in_process communicator) {
+        const auto rank = static_cast<std::size_t>(communicator.rank());
+        std::vector<float> x(task.size()), gradient(task.size());
+        std::vector<std::uint32_t> rows(batch);
+        generator random(seed, 500 + rank);
+        gc::policy_stack stack{.compressor = compressor, .memory = gc::ef{.units = gc::units::gradient}, .reducer = gc::gather_to_root{communicator}, .server = gc::amsgrad{},
+            .seed = seed, .executor = gc::exec::cpu{.threads = 1}};
+        auto exchange = stack.attach(task.tensors(), std::span<float>(x));
+        for (std::size_t step = 1; step <= most_steps && !reached; ++step) {
+            for (std::uint32_t& row : rows) row = static_cast<std::uint32_t>(random.below(task.rows()));
+            task.model.gradient<float>(x, *task.train, rows, gradient);
+            exchange.step(std::span<const float>(gradient), rate);
+            if (step % 10 != 0) continue;
+            if (rank == 0 && task.model.loss<float>(x, *task.train) <= target) {
+                steps = step;
+                reached = true;
+            }
+            communicator.barrier(); // nobody looks before rank 0 has
+        }
+    }, patient());
+    return reached ? static_cast<double>(steps) : -1;
+}
+
+std::vector<record> measure(const std::string& folder, std::size_t workers, progress_bar& progress)
+{
+    std::vector<record> records;
+    const logistic_task task = adult_task(folder);
+    for (const bool scaled : {true, false})
+        for (const char* compressor : {"block_sign", "top_k"})
+            for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+                const double rate = scaled ? 5e-4 * std::sqrt(static_cast<double>(workers)) : 5e-4 * 4;
+                const double steps = compressor[0] == 'b' ? steps_to_target(task, gc::block_sign{}, workers, rate, seed) : steps_to_target(task, gc::top_k{.ratio = 100}, workers, rate, seed);
+                record r = start_record("reproduce");
+                r.set("figure", "speed_up").set("data", task.name()).set("compressor", compressor).set("memory", "ef").set("method", "spars_ams").set("rate", scaled ? "5e-4 sqrt(n)" : "2e-3");
+                r.set("workers", static_cast<std::int64_t>(workers)).set("seed", static_cast<std::int64_t>(seed)).set("learning_rate", rate).set("target", target).set("steps", steps);
+                records.push_back(r);
+                progress.add(1, "speed-up, " + std::to_string(workers) + " workers, " + compressor);
+            }
+    return records;
+}
+
+} // namespace
+
+void add_speed_up(experiment& to, const choices& chosen)
+{
+    const std::string folder = chosen.data;
+    for (const std::size_t workers : crowds)
+        to.parts.push_back({"speedup-" + std::to_string(workers), "target " + plain(target) + ", seeds " + std::to_string(seeds), 4 * seeds, [=](progress_bar& p) { return measure(folder, workers, p); }});
+}
+
+void judge_speed_up(const std::vector<record>& all, const choices&, findings& found)
+{
+    const std::vector<record> records = where(all, "figure", "speed_up");
+    if (records.empty()) return;
+    found.head("Linear speed-up: steps to a target loss");
+    found.say("Logistic regression on a9a until the loss over all rows is " + plain(target) + " (looked at every 10 steps), batches of 32 rows a worker, mean of " + std::to_string(seeds) +
+        " seeds. The paper's learning rate is 5e-4 sqrt(n); a larger rate alone already takes fewer steps, so the same runs with one rate for all n stand beside it.");
+    chart picture{.title = "Steps to loss " + plain(target), .x_label = "workers", .y_label = "steps", .log_x = true, .log_y = true, .compact = true};
+    std::vector<std::vector<std::string>> rows = {{"compressor", "learning rate", "1", "2", "4", "8", "16"}};
+    for (const std::string rate : {"5e-4 sqrt(n)", "2e-3"})
+        for (const std::string compressor : {"block_sign", "top_k"}) {
+            const std::string name = compressor == "top_k" ? "Top-k 1 percent" : "Block-Sign";
+            chart_series line{.name = name + ", " + rate, .dashed = rate == "2e-3"};
+            std::vector<std::string> cells = {name, rate};
+            bool falls = true, reached = true;
+            double before = 1e300;
+            std::string numbers;
+            for (const std::size_t n : crowds) {
+                double sum = 0, count = 0;
+                for (const record& r : where(where(records, "compressor", compressor), "rate", rate))
+                    if (r.number("workers") == static_cast<double>(n)) sum += r.number("steps") > 0 ? r.number("steps") : std::nan(""), ++count;
+                const double steps = sum / count;
+                if (!(steps > 0)) reached = false;
+                falls = falls && steps < before;
+                before = steps;
+                cells.push_back(fixed(steps, 0));
+                numbers += (numbers.empty() ? "" : ", ") + std::to_string(n) + ": " + fixed(steps, 0);
+                line.x.push_back(static_cast<double>(n)), line.y.push_back(steps);
+            }
+            rows.push_back(cells);
+            picture.series.push_back(line);
+            if (rate == "2e-3") continue;
+            const std::string sentence = "steps to the target fall each time n doubles, " + name;
+            if (reached) found.judge("speed-up", sentence, falls, "mean steps by workers: " + numbers);
+            else found.leave_open("speed-up", sentence, "some runs are missing or did not come to the target in " + std::to_string(most_steps) + " steps: " + numbers);
+        }
+    found.draw(picture);
+    found.table("Steps, by number of workers:", rows);
+}
+
+} // namespace apps::reproduce
