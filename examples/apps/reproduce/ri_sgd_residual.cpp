@@ -8,11 +8,6 @@
 
 #include <gradcomp/observe/diversity.hpp>
 
-// g++ 12 warns inside its own AVX-512 intrinsics, which read an undefined register on purpose.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 #include <Eigen/Dense>
 
 #include <cmath>

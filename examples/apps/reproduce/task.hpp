@@ -43,7 +43,7 @@ template <class Model> struct image_task {
         double accuracy(std::span<const float> at, bool all)
         {
             const std::size_t count = of_.set->test.count;
-            return percent_right(of_.model, *of_.set, at, all ? count : std::min<std::size_t>(count, 2000), work_, labels_.size());
+            return percent_right(of_.model, *of_.set, of_.set->test, at, all ? count : std::min<std::size_t>(count, 2000), work_, labels_.size());
         }
 
     private:
