@@ -14,7 +14,7 @@ namespace {
 namespace gc = gradcomp;
 
 constexpr double target = 0.335;
-constexpr std::size_t most_steps = 12000, batch = 32;
+constexpr std::size_t most_steps = 40000, batch = 32;
 constexpr std::uint64_t seeds = 3;
 const std::vector<std::size_t> crowds = {1, 2, 4, 8, 16};
 
@@ -70,7 +70,7 @@ void add_speed_up(experiment& to, const choices& chosen)
 {
     const std::string folder = chosen.data;
     for (const std::size_t workers : crowds)
-        to.parts.push_back({"speedup-" + std::to_string(workers), "target " + plain(target) + ", seeds " + std::to_string(seeds), 4 * seeds, [=](progress_bar& p) { return measure(folder, workers, p); }});
+        to.parts.push_back({"speedup-" + std::to_string(workers), "target " + plain(target) + ", steps " + std::to_string(most_steps) + ", seeds " + std::to_string(seeds), 4 * seeds, [=](progress_bar& p) { return measure(folder, workers, p); }});
 }
 
 void judge_speed_up(const std::vector<record>& all, const choices&, findings& found)
