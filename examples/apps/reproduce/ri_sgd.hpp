@@ -32,7 +32,7 @@ template <class Task> std::vector<std::uint32_t> by_label(const Task& task)
 {
     std::vector<std::uint32_t> order(task.rows());
     std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return task.label(a) < task.label(b); });
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return task.label(a) != task.label(b) ? task.label(a) < task.label(b) : a < b; });
     return order;
 }
 

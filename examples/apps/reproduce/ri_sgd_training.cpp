@@ -69,7 +69,7 @@ void judge_local_training(const std::vector<record>& all, const choices& chosen,
     }
     found.draw(picture);
     found.table("Test accuracy in percent, mean over seeds, at equal samples:", rows);
-    found.table("Rounds that the slides compare, for p = " + plain(p) + " and T = " + plain(steps) + " (their table prints T^(1/4) for Yu et al.; T / tau with their tau is T^(3/4)):",
+    found.table("Rounds that the slides compare, for p = " + plain(p) + " and T = " + plain(steps) + " (their table prints T^(1/4) for Yu et al.; T / tau with their tau is T^(3/4)). Both need T above p^3 to stay below T:",
         {{"method", "rounds"}, {"SGD, T", plain(steps)}, {"Yu et al., p^(3/4) T^(3/4)", plain(std::round(std::pow(p * steps, 0.75)))},
             {"Wang and Joshi, p^(3/2) T^(1/2)", plain(std::round(std::pow(p, 1.5) * std::sqrt(steps)))}, {"here, tau = 50", plain(std::floor(steps / 50))}});
     std::vector<std::vector<std::string>> others = {{"tau 50, mu 0.25", "test accuracy"}, {"RI-SGD", fixed(mean_accuracy(records, "local_sgd", 50, 0.25), 2)}};
