@@ -1,6 +1,7 @@
 /// @file The state of one rank in a run: its streams, the rules that sweep over them, and how received messages move x.
 #pragma once
 
+#include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/exec/engines.hpp>
 #include <gradcomp/memory/recurrence.hpp>
