@@ -34,9 +34,27 @@ inline constexpr std::string_view name_of(isa level)
     return names[static_cast<int>(level)];
 }
 
-/// Whether this processor has what a copy needs.
+/// Whether this program holds a copy for the level. With GRADCOMP_ONE_ISA it holds one, for the instructions that the compiler was allowed to use
+/// everywhere (-march): a third of the compile time. The macro must be the same in all translation units of a program.
+constexpr bool compiled(isa level)
+{
+#if defined(GRADCOMP_ONE_ISA)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__AVX512CD__) && defined(__BMI2__)
+    return level == isa::avx512;
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__)
+    return level == isa::avx2;
+#else
+    return level == isa::scalar;
+#endif
+#else
+    return GRADCOMP_X86 || level == isa::scalar;
+#endif
+}
+
+/// Whether this processor has what a copy needs, and the program the copy.
 inline bool supports(isa level)
 {
+    if (!compiled(level)) return false;
 #if GRADCOMP_X86
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     if (level == isa::avx2) return avx2;
@@ -62,10 +80,15 @@ inline bool compresses_bytes()
 inline isa choose_isa()
 {
     const char* forced = std::getenv("GRADCOMP_ISA");
-    if (forced == nullptr || *forced == 0) return supports(isa::avx512) ? isa::avx512 : supports(isa::avx2) ? isa::avx2 : isa::scalar;
+    if (forced == nullptr || *forced == 0) {
+        for (const isa level : {isa::avx512, isa::avx2, isa::scalar})
+            if (supports(level)) return level;
+        throw error(error_code::invalid_option, "GRADCOMP_ONE_ISA", "", "the program was compiled for instructions that this processor lacks");
+    }
     for (const isa level : {isa::scalar, isa::avx2, isa::avx512})
         if (name_of(level) == forced) {
-            if (!supports(level)) throw error(error_code::invalid_option, "GRADCOMP_ISA", forced, "the processor lacks these instructions");
+            if (!supports(level)) throw error(error_code::invalid_option, "GRADCOMP_ISA", forced,
+                    compiled(level) ? "the processor lacks these instructions" : "GRADCOMP_ONE_ISA left this copy out of the program");
             return level;
         }
     throw error(error_code::invalid_option, "GRADCOMP_ISA", forced, "must be scalar, avx2 or avx512");
@@ -84,11 +107,12 @@ template <class Body> [[gnu::noinline]] void run_scalar(Body body) { body.templa
 template <class Body> void at_level(isa level, Body body)
 {
 #if GRADCOMP_X86
-    if (level == isa::avx512) return detail::run_avx512(body);
-    if (level == isa::avx2) return detail::run_avx2(body);
+    if constexpr (compiled(isa::avx512))
+        if (level == isa::avx512) return detail::run_avx512(body);
+    if constexpr (compiled(isa::avx2))
+        if (level == isa::avx2) return detail::run_avx2(body);
 #endif
-    (void)level;
-    detail::run_scalar(body);
+    if constexpr (compiled(isa::scalar)) detail::run_scalar(body);
 }
 
 } // namespace gradcomp::exec
