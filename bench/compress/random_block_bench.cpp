@@ -4,6 +4,7 @@
 #include "inputs.hpp"
 
 #include <gradcomp/compress/random_block.hpp>
+#include <gradcomp/exec/cpu/engines.hpp>
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 
