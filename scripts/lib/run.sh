@@ -1,4 +1,4 @@
-# Runs test programs one after the other and adds up their test cases. To be sourced by bash after common.sh.
+# Runs test programs and adds up their test cases. To be sourced by bash after common.sh.
 
 passed=0
 failed=0
@@ -21,47 +21,66 @@ show_log() # LOG
     fi
 }
 
-# Runs a command with a time limit. In the background, so that a signal to the script also ends the program; the outer
-# redirection swallows the shell's own remark on a program that a signal ended.
-child=
-run_logged() # LOG SECONDS COMMAND...
-{
-    local log=$1 limit=$2 status
-    shift 2
-    {
-        timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null &
-        child=$!
-        wait "$child"
-        status=$?
-    } 2>/dev/null
-    child=
-    return "$status"
-}
+# Programs wait in a queue and run as many at a time as there are cores; their results are told in the order of the queue.
+queue_kind=() queue_name=() queue_limit=() queue_command=() queue_status=() queue_seconds=()
+declare -A running=() # process number -> place in the queue
 
+# A signal to the script also ends the programs.
 interrupted()
 {
-    if [ -n "$child" ]; then kill "$child" 2>/dev/null; fi
+    if [ "${#running[@]}" -gt 0 ]; then kill "${!running[@]}" 2>/dev/null; fi
     say "interrupted"
     exit 130
 }
 trap interrupted INT TERM
 
-# run_counted NAME SECONDS COMMAND...: runs a program that ends with "test cases: X | Y passed | Z failed" and adds its
-# cases. A program that is missing, crashes, runs too long or counts nothing is a failure of its own.
-run_counted()
+log_of() { printf '%s' "$root/build/logs/$(tr -c 'A-Za-z0-9_.\n-' _ <<<"$1").log"; }
+
+# queue_counted NAME SECONDS COMMAND...: a program that ends with "test cases: X | Y passed | Z failed"; its cases are added. One that is missing,
+# crashes, runs too long or counts nothing is a failure of its own. queue_one: one test case, passed when the command ends with 0 in time.
+queue_counted() { enqueue counted "$@"; }
+queue_one() { enqueue one "$@"; }
+enqueue() # KIND NAME SECONDS COMMAND...
 {
-    local name=$1 limit=$2 log start status cases ok bad problem=
-    shift 2
-    log=$root/build/logs/$(tr -c 'A-Za-z0-9_.\n-' _ <<<"$name").log
-    printf '%6d s  %-44s ' "$SECONDS" "$name"
-    start=$SECONDS
-    run_logged "$log" "$limit" "$@"
-    status=$?
-    cases='' ok='' bad=''
+    queue_kind+=("$1") queue_name+=("$2") queue_limit+=("$3")
+    shift 3
+    queue_command+=("$(printf '%q ' "$@")")
+}
+
+start_queued() # PLACE
+{
+    local log
+    log=$(log_of "${queue_name[$1]}")
+    queue_seconds[$1]=$SECONDS
+    eval "timeout -k 10 ${queue_limit[$1]} ${queue_command[$1]} >\$log 2>&1 </dev/null &"
+    running[$!]=$1
+}
+
+run_queue()
+{
+    local count=${#queue_name[@]} next=0 told=0 cores ended status place
+    cores=$(nproc 2>/dev/null || echo 1)
+    mkdir -p "$root/build/logs"
+    while [ "$told" -lt "$count" ]; do
+        while [ "$next" -lt "$count" ] && [ "${#running[@]}" -lt "$cores" ]; do start_queued "$next"; next=$((next + 1)); done
+        { wait -n -p ended "${!running[@]}"; status=$?; } 2>/dev/null # without the shell's remark on a program that a signal ended
+        place=${running[$ended]}
+        unset "running[$ended]"
+        queue_status[place]=$status
+        queue_seconds[place]=$((SECONDS - queue_seconds[place]))
+        while [ -n "${queue_status[told]:-}" ]; do "tell_${queue_kind[told]}" "$told"; told=$((told + 1)); done
+    done
+    queue_kind=() queue_name=() queue_limit=() queue_command=() queue_status=() queue_seconds=()
+}
+
+tell_counted() # PLACE
+{
+    local name=${queue_name[$1]} status=${queue_status[$1]} log cases='' ok='' bad='' problem=
+    log=$(log_of "$name")
     read -r cases ok bad < <(sed -nE 's/.*test cases: *([0-9]+) *\| *([0-9]+) passed *\| *([0-9]+) failed.*/\1 \2 \3/p' "$log" | tail -n 1)
     case $status in
         0) ;;
-        124 | 137) problem="stopped after $limit seconds" ;;
+        124 | 137) problem="stopped after ${queue_limit[$1]} seconds" ;;
         126 | 127) problem="could not be started" ;;
         *) if [ "${bad:-0}" -eq 0 ]; then problem="ended with status $status"; fi ;;
     esac
@@ -72,30 +91,25 @@ run_counted()
     passed=$((passed + ${ok:-0}))
     if [ "${bad:-0}" -gt 0 ]; then add_failure "$name: $bad failed" "$bad"; fi
     if [ -n "$problem" ]; then add_failure "$name: $problem"; fi
-    say "${ok:-0} passed, ${bad:-0} failed${problem:+, $problem} ($((SECONDS - start)) s)"
+    tell "$1" "${ok:-0} passed, ${bad:-0} failed${problem:+, $problem}"
     if [ "${bad:-0}" -gt 0 ] || [ -n "$problem" ]; then show_log "$log"; fi
     sed -n '/^not \(run\|built\): /p' "$log"
 }
 
-# run_one NAME SECONDS COMMAND...: one test case, passed when the command ends with 0 in time.
-run_one()
+tell_one() # PLACE
 {
-    local name=$1 limit=$2 log start status
-    shift 2
-    log=$root/build/logs/$(tr -c 'A-Za-z0-9_.\n-' _ <<<"$name").log
-    printf '%6d s  %-44s ' "$SECONDS" "$name"
-    start=$SECONDS
-    run_logged "$log" "$limit" "$@"
-    status=$?
+    local name=${queue_name[$1]} status=${queue_status[$1]}
     if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
-        say "passed ($((SECONDS - start)) s)"
+        tell "$1" passed
     else
         add_failure "$name: ended with status $status"
-        say "FAILED, status $status ($((SECONDS - start)) s)"
-        show_log "$log"
+        tell "$1" "FAILED, status $status"
+        show_log "$(log_of "$name")"
     fi
 }
+
+tell() { printf '%6d s  %-44s %s (%d s)\n' "$SECONDS" "${queue_name[$1]}" "$2" "${queue_seconds[$1]}"; } # PLACE TEXT
 
 # Which instruction sets the processor has, by the names of GRADCOMP_ISA; the flags are those that gradcomp/exec/cpu/isa.hpp asks for.
 has_isa()
