@@ -24,6 +24,7 @@
 #include <gradcomp/compress/tern_grad.hpp>
 #include <gradcomp/compress/threshold.hpp>
 #include <gradcomp/compress/top_k.hpp>
+#include <gradcomp/memory/cser.hpp>
 #include <gradcomp/memory/def.hpp>
 #include <gradcomp/memory/def_a.hpp>
 #include <gradcomp/memory/ef.hpp>
@@ -38,7 +39,9 @@
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/estimate.hpp>
+#include <gradcomp/optim/majority_vote.hpp>
 #include <gradcomp/optim/momentum.hpp>
+#include <gradcomp/optim/participation.hpp>
 #include <gradcomp/optim/placement.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_adam.hpp>

@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/exec/cpu/engines.hpp>
+#include <gradcomp/memory/ef.hpp>
 #include <gradcomp/memory/none.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
@@ -76,6 +77,12 @@ struct policy_stack {
         "Write .reducer = gc::all_gather{communicator} or gc::gather_to_root{communicator}, or a compressor whose ranks share their coordinates (gc::random_block).");
     static_assert(stack::estimates_meet<Memory, Server>(),
         "gradcomp: gc::ef21 sends what an estimate lacks, and only gc::estimate adds such messages up: write both, .memory = gc::ef21{} and .server = gc::estimate{}, or neither.");
+    static_assert(stack::reset_contracts<Memory>(),
+        "gradcomp: gc::cser resets its error through a compressor of its own, which must be a contraction: write .reset = gc::random_block{.ratio = 8}, gc::top_k{} or another one "
+        "that error feedback may go around.");
+    static_assert(stack::reset_fits<Memory, Reducer, Local, Server>(),
+        "gradcomp: gc::cser needs a local rule that keeps state (gc::momentum; beta may be 0), .server = gc::descent{}, and .reducer = gc::all_gather{communicator}, or gc::ring{communicator} "
+        "where the messages of .reset add as well.");
     static_assert(stack::share_memory_space<Reducer, Executor>(),
         "gradcomp: the communicator and the executor work in different memory: write a communicator for the executor's memory space.");
 
@@ -113,6 +120,7 @@ private:
             check_options();
             const theory::membership classes = stack::classes_over(compressor, tensors);
             stack::require_contraction<Memory>(classes);
+            if constexpr (resets_error<Memory>) stack::require_contraction<gradcomp::ef<>>(stack::classes_over(memory.reset, tensors));
             if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
                 warn(warning->text().c_str());
             return Exchange(*this, tensors, parameters);
@@ -128,6 +136,8 @@ private:
         server.check();
         if (keeps_estimate<Memory> && period > 1)
             throw error(error_code::invalid_option, "period", std::to_string(period), "must be 1 with gc::ef21, whose estimate is of one step's direction");
+        if (resets_error<Memory> && period > 1)
+            throw error(error_code::invalid_option, "period", std::to_string(period), "must be 1 with gc::cser: between its resets the models drift already (.every)");
         if (period < 1) throw error(error_code::invalid_option, "period", "0", "must be at least 1: steps from one exchange to the next");
     }
     theory::training_run training_run_of(const expectation& expected) const

@@ -3,6 +3,7 @@
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/estimate.hpp>
+#include <gradcomp/optim/majority_vote.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_adam.hpp>
@@ -64,6 +65,15 @@ TEST_CASE("momentum after reduction: v' = beta v + u and x - eta v', or a step a
         CHECK(out[0] == 5);
         CHECK(out[1] == (nesterov ? 10 - 0.125 * (2 + 2.5) : 10 - 0.125 * 5));
     }
+    gc::server_momentum::update<double> outer;
+    outer.set({.beta = 0, .rate = 4});
+    outer.scale = 0.25;
+    outer.learning_rate = 0.125;
+    const double in[] = {6, 10};
+    double out[2] = {};
+    outer.leave(8, in, outer.value(8, in), 0, out);
+    CHECK(out[1] == 10 - 4 * 0.125 * 2);
+    CHECK_THROWS_WITH_AS((gc::server_momentum{.rate = 0}.check()), doctest::Contains("rate"), gc::error);
     CHECK(!gc::server_momentum::touches_only_support);
     CHECK(gc::descent::touches_only_support);
 }
@@ -149,4 +159,24 @@ TEST_CASE("Adam after reduction: it averages messages, or takes them for momenta
     }
     CHECK(gc::server_adam::states == 2);
     CHECK_THROWS_WITH_AS(gc::server_adam{.beta1 = -1}.check(), doctest::Contains("beta1"), gc::error);
+}
+
+TEST_CASE("the majority moves x by eta against its sign, a tie not at all, and weight decay is not put to the vote")
+{
+    for (const double decay : {0.0, 0.5}) {
+        gc::majority_vote::update<double> rule;
+        rule.set({.weight_decay = decay});
+        rule.learning_rate = 0.25;
+        const double x = 8;
+        for (const double votes : {3.0, -1.0, 0.0}) {
+            const double vote = rule.value(votes, &x);
+            CHECK(vote == (votes > 0 ? 1 : votes < 0 ? -1 : 0));
+            double out = 0;
+            rule.leave(votes, &x, vote, 0, &out);
+            CHECK(out == 8 - 0.25 * (vote + decay * 8));
+        }
+    }
+    CHECK(gc::majority_vote::states == 0);
+    CHECK(!gc::majority_vote::touches_only_support);
+    CHECK_THROWS_WITH_AS(gc::majority_vote{.weight_decay = -1}.check(), doctest::Contains("weight_decay"), gc::error);
 }

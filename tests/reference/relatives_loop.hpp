@@ -1,5 +1,5 @@
-/// @file Relatives of error feedback: EF21 with momentum (EF21-SGDM), and momentum correction with factor masking (DGC).
-/// @cite Fatkhullin, Tyurin, Richtarik, NeurIPS 2023, Algorithm 1; Lin et al., ICLR 2018, sections 3.1 and 3.2.
+/// @file Relatives of error feedback: EF21 with momentum (EF21-SGDM), momentum correction with factor masking (DGC), and signs with a majority vote.
+/// @cite Fatkhullin, Tyurin, Richtarik, NeurIPS 2023, Algorithm 1; Lin et al., ICLR 2018, sections 3.1 and 3.2; Bernstein et al., ICML 2018, Algorithm 3.
 #pragma once
 
 #include "vectors.hpp"
@@ -51,6 +51,30 @@ inline trace momentum_correction_loop(vector x, const settings& run, const gradi
         out.direction.push_back(u);
         out.x.push_back(x);
         out.error.push_back(v);
+    }
+    return out;
+}
+
+/// m = momentum m + (1 - momentum) g; s = sign of each element of m, +1 for 0; v = sign of the sum of all s, 0 for 0; x = x - eta (v + weight_decay x).
+/// error of the trace is 0, direction is m.
+inline trace majority_vote_loop(vector x, const settings& run, const gradient_function& gradient)
+{
+    std::vector<vector> m = zeros(run.workers, x.size());
+    trace out{{x}, {m}, {}, {}};
+    for (int t = 0; t < run.steps; ++t) {
+        vector votes = zeros(x.size());
+        out.point.push_back(std::vector<vector>(m.size(), x));
+        for (std::size_t k = 0; k < m.size(); ++k) {
+            const vector g = gradient(static_cast<int>(k), t, x);
+            for (std::size_t i = 0; i < g.size(); ++i) {
+                m[k][i] = run.momentum * m[k][i] + (1 - run.momentum) * g[i];
+                votes[i] += m[k][i] < 0 ? -1 : 1;
+            }
+        }
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] -= run.learning_rate(t) * ((votes[i] > 0) - (votes[i] < 0) + run.weight_decay * x[i]);
+        out.direction.push_back(m);
+        out.x.push_back(x);
+        out.error.push_back(out.error.front());
     }
     return out;
 }

@@ -3,6 +3,8 @@
 
 #include "vectors.hpp"
 
+#include <functional>
+
 namespace reference {
 
 /// SGD on the mean gradient of all workers: g = mean gradient + weight_decay x, m = momentum m + g, x -= eta m.
@@ -73,6 +75,35 @@ inline trace local_sgd_loop(vector x, const settings& run, const gradient_functi
         out.direction.push_back(m);
         if ((t + 1) % run.period == 0) {
             x = mean(local);
+            for (vector& point : local) point = x;
+        }
+        out.x.push_back(x);
+        out.error.push_back(no_error);
+    }
+    return out;
+}
+
+/// The same with a subset of the workers in each round: the drawn ones train as above and x is their mean; the others rest, with a momentum of 0.
+inline trace drawn_sgd_loop(vector x, const std::function<bool(int worker, int round)>& drawn, const settings& run, const gradient_function& gradient)
+{
+    const std::vector<vector> no_error = zeros(run.workers, x.size());
+    std::vector<vector> m = no_error, local(no_error.size(), x);
+    trace out{{x}, {no_error}, {}, {}};
+    for (int t = 0; t < run.steps; ++t) {
+        out.point.push_back(local);
+        std::vector<vector> walked;
+        for (std::size_t k = 0; k < local.size(); ++k) {
+            if (drawn(static_cast<int>(k), t / run.period)) {
+                local_momentum(m[k], run, gradient, static_cast<int>(k), t, local[k]);
+                add(local[k], -run.learning_rate(t), m[k]);
+                walked.push_back(local[k]);
+            } else {
+                m[k] = zeros(x.size());
+            }
+        }
+        out.direction.push_back(m);
+        if ((t + 1) % run.period == 0) {
+            x = mean(walked);
             for (vector& point : local) point = x;
         }
         out.x.push_back(x);

@@ -50,6 +50,8 @@ template <class R> concept counts_states = requires { { R::states } -> std::conv
 /// What the memory keeps is an estimate that messages add to, and a server that adds them up belongs to it.
 template <class M> constexpr bool keeps_estimate = requires { M::estimates; };
 template <class S> constexpr bool adds_up_messages = requires { S::adds_up; };
+/// The memory has a compressor of its own, which takes from the error every few exchanges.
+template <class M> constexpr bool resets_error = requires { typename M::reset_compressor; };
 
 /// A local rule: the direction D / eta from the gradient, momentum and weight decay, before compression.
 template <class L> concept local_rule = checks_options<L> && counts_states<L> && requires(const L l) {

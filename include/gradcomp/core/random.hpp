@@ -38,7 +38,8 @@ enum class purpose : std::uint32_t {
     sample = 3,       ///< which elements bracket a threshold; changes time, never results
     rounding = 4,     ///< stochastic rounding, 32 bits an element (a block of the counter is 4 elements)
     quantize = 5,     ///< stochastic rounding of quantizers, 16 bits an element (a block of the counter is 8 elements)
-    arrival = 6       ///< waiting times of elements that are chosen in proportion to their magnitude, 32 bits an element
+    arrival = 6,      ///< waiting times of elements that are chosen in proportion to their magnitude, 32 bits an element
+    participation = 8 ///< which workers take part in a round; shared by all ranks
 };
 
 /// One stream of random words.

@@ -7,15 +7,19 @@
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/optim/server_units.hpp>
 
+#include <cmath>
+
 namespace gradcomp {
 inline namespace optim {
 
-/// u = mean(c) / eta (mean(c) in gradient units), v' = beta * v + u, x <- x - eta * v'; Nesterov: x <- x - eta * (u + beta * v').
+/// u = mean(c) / eta (mean(c) in gradient units), v' = beta * v + u, x <- x - rate * eta * v'; Nesterov: x <- x - rate * eta * (u + beta * v').
+/// Behind local steps (.period) `rate` is the outer learning rate, as DiLoCo has it.
 /// State: two models of memory on each rank that updates x. Every coordinate of x moves.
 /// @cite Vogels, Karimireddy, Jaggi, "PowerSGD", NeurIPS 2019, Algorithm 2.
 struct server_momentum {
     double beta = 0.9;     ///< from 0 to below 1
     bool nesterov = false; ///< look one step ahead
+    double rate = 1;       ///< above 0: on top of eta
 
     static constexpr bool touches_only_support = false;
     static constexpr int states = 1; ///< models of memory
@@ -23,14 +27,16 @@ struct server_momentum {
     void check() const
     {
         if (!(beta >= 0 && beta < 1)) throw error(error_code::invalid_option, "beta", text_of(beta), "must be from 0 to below 1");
+        if (!(rate > 0 && std::isfinite(rate))) throw error(error_code::invalid_option, "rate", text_of(rate), "must be finite and above 0");
     }
 
     /// Stream `gradient`: the sum of messages. Streams in: v, x. Streams out: v', x'.
     template <class T> struct update : rule_streams<T, T, 2, 2>, server_units<T> {
-        T beta = 0, ahead = 0;
+        T beta = 0, ahead = 0, rate = 1;
         void set(const server_momentum& options)
         {
             beta = static_cast<T>(options.beta);
+            rate = static_cast<T>(options.rate);
             ahead = static_cast<T>(options.nesterov ? 1 : 0);
         }
         GRADCOMP_HD GRADCOMP_INLINE T value(T sum, const T* x) const { return multiply_add(beta, x[0], this->mean(sum)); }
@@ -38,7 +44,7 @@ struct server_momentum {
         {
             y[0] = velocity;
             const T step = ahead != T(0) ? multiply_add(beta, velocity, this->mean(sum)) : velocity;
-            y[1] = multiply_add(-this->learning_rate, step, x[1]);
+            y[1] = multiply_add(-(rate * this->learning_rate), step, x[1]);
         }
     };
 };

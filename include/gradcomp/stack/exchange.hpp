@@ -6,6 +6,7 @@
 #include <gradcomp/observe/divergence.hpp>
 #include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/stack/arguments.hpp>
+#include <gradcomp/stack/error_reset.hpp>
 #include <gradcomp/stack/legality.hpp>
 #include <gradcomp/stack/rank_state.hpp>
 
@@ -33,7 +34,7 @@ public:
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), guard_(kind())
+          reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), reset_(stack, tensors_, all_, state_), guard_(kind())
     {
     }
 
@@ -100,6 +101,7 @@ public:
     std::size_t message_bytes() const { return coder_.bytes(); }                ///< payload of one rank's message, exact
     std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
+    std::size_t reset_bytes() const { return reset_.bytes(); }                  ///< the same of a reset's message (gc::cser), every few exchanges; else 0
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
@@ -129,8 +131,7 @@ private:
         const T before = std::exchange(state_.now.learning_rate, rate);
         if (State::dense_server && exchanges && !is_finite(T(1) / (state_.scales().direction(rate) * static_cast<T>(state_.ranks)))) {
             state_.now.learning_rate = before;
-            throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate),
-                "is too small to divide by, as this server rule does; keep the memory in gradient units (.units = gc::units::gradient) to have steps of rate 0");
+            throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "is too small to divide by, as this server rule does; keep the memory in gradient units (.units = gc::units::gradient) to have steps of rate 0");
         }
         try {
             if (exchanges) exchange_messages();
@@ -146,8 +147,7 @@ private:
     {
         exec::sweep_tally tally;
         for (std::size_t t = 0; t < tensors_.count(); ++t)
-            tally += sweep(state_.team, state_.at_segment(state_.ready(state_.local_rule()), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t),
-                state_.sweep_options());
+            tally += sweep(state_.team, state_.at_segment(state_.ready(state_.local_rule()), {.offset = tensors_.offset(t)}, arguments_.gradient(t)), tensors_.size(t), state_.sweep_options());
         const bool bad = note(tally);
         if (State::staged && bad) return; // this local step never happened; the next exchange tells the others
         state_.commit();
@@ -172,10 +172,12 @@ private:
             const auto rules = [&, bound = state_.ready(rule)](const segment& piece) { return state_.at_segment(bound, piece, arguments_.gradient(piece.tensor)); };
             return coder_.encode(state_.team, rules, state_.now, reduction_.message(), state_.sweep_options());
         });
+        reset_.encode(state_, exchanges_);
         note(tally);
         bool rejected = false;
         try {
             rejected = deliver(state_.now.step);
+            if (!rejected) reset_.deliver(state_.now.step);
             // Before anything is committed, for it may fail; and in the first exchange already, for a communicator may take memory at first.
             if (!rejected && (averaging_is_due() || (Memory::feeds_back && exchanges_ == 0 && state_.options.memory.averaging() > 0))) state_.mean_of(state_.e.next());
         } catch (...) {
@@ -183,12 +185,12 @@ private:
                 vote_ = voted;
                 bad_elements_ = counted;
             }
-            state_.restore(coder_, reduction_.message());
+            reset_.restore(state_, coder_, reduction_.message());
             throw;
         }
         const bool mine = std::exchange(vote_, false);
         if (rejected) {
-            state_.restore(coder_, reduction_.message());
+            reset_.restore(state_, coder_, reduction_.message());
             throw_rejection(mine);
         }
         commit();
@@ -237,8 +239,7 @@ private:
 
     [[noreturn]] void throw_rejection(bool mine) const
     {
-        if (mine)
-            throw gradcomp::error(error_code::non_finite, bad_place_.field, bad_place_.value, "NaN or Inf; every rank skips this step", {.tensor = bad_place_.tensor});
+        if (mine) throw gradcomp::error(error_code::non_finite, bad_place_.field, bad_place_.value, "NaN or Inf; every rank skips this step", {.tensor = bad_place_.tensor});
         throw gradcomp::error(error_code::non_finite, "gradient", "another rank's", "NaN or Inf; every rank skips this step");
     }
 
@@ -258,6 +259,7 @@ private:
             state_.refresh_point();
         } else {
             state_.apply(coder_, reduction_, state_.x);
+            reset_.apply(state_);
         }
         if (averaging_is_due()) {
             for_each(state_.team, state_.total, copy_rule<T>{state_.e.now(), state_.dense.data()});
@@ -288,6 +290,7 @@ private:
     State state_;
     Coder coder_;
     Reduction reduction_;
+    error_reset<Stack, T> reset_;
     divergence_guard guard_;
     std::uint64_t steps_ = 0, exchanges_ = 0, bad_elements_ = 0;
     bool vote_ = false; ///< this rank met NaN or Inf since the last exchange

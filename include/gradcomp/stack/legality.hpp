@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gradcomp/comm/communicator.hpp>
+#include <gradcomp/compress/nothing.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/theory/describe.hpp>
@@ -36,8 +37,28 @@ template <class Compressor, class Memory> constexpr bool bias_is_repaired()
 /// @copydoc bias_is_repaired
 template <class Compressor, class Memory> constexpr bool feedback_contracts()
 {
-    if constexpr (compressor<Compressor> && error_memory<Memory>) return !Memory::feeds_back || Compressor::contractive;
-    else return true;
+    if constexpr (compressor<Compressor> && error_memory<Memory>) {
+        if constexpr (resets_error<Memory>) return Compressor::contractive || std::is_same_v<Compressor, nothing>; // what never joins a message may wait
+        else return !Memory::feeds_back || Compressor::contractive;
+    } else {
+        return true;
+    }
+}
+/// @copydoc bias_is_repaired
+template <class Memory> constexpr bool reset_contracts()
+{
+    if constexpr (resets_error<Memory>) {
+        if constexpr (compressor<typename Memory::reset_compressor>) return Memory::reset_compressor::contractive;
+        else return false;
+    } else {
+        return true;
+    }
+}
+/// @copydoc bias_is_repaired
+template <class Memory, class Reducer, class Local, class Server> constexpr bool reset_fits()
+{
+    if constexpr (!resets_error<Memory> || !reducer<Reducer> || !local_rule<Local> || !server_rule<Server>) return true;
+    else return Local::states > 0 && Server::touches_only_support && !Reducer::updates_at_root && (!Reducer::needs_additive || Memory::reset_compressor::additive);
 }
 /// @copydoc bias_is_repaired
 template <class Compressor, class Reducer> constexpr bool messages_add()
@@ -96,7 +117,7 @@ template <class Compressor> theory::membership classes_over(const Compressor& co
 /// Error feedback needs a contraction with numbers, not only by kind.
 template <class Memory> void require_contraction(const theory::membership& classes)
 {
-    if (Memory::feeds_back && !classes.b3)
+    if (Memory::feeds_back && !resets_error<Memory> && !classes.b3)
         throw error(error_code::not_contractive, "compressor", theory::describe(classes),
             "error feedback needs E||C(x) - x||^2 <= (1 - 1/delta)||x||^2 with a finite delta, and for these tensors and options the compressor has none: " + theory::remedy(classes));
 }
