@@ -15,7 +15,8 @@ enum class recipe { sgd, none, ef, saef, def, top_k_ef, ia };
 enum class evaluation_point {
     own,        ///< the memory's own choice
     parameters, ///< x
-    local       ///< x - e of each rank; the accuracy is the mean over ranks
+    local,      ///< x - e of each rank; the accuracy is the mean over ranks
+    mean        ///< x - mean over ranks of e
 };
 
 /// A method as the field names it.

@@ -92,6 +92,10 @@ private:
             exchange.evaluate_at(std::span<float>(point));
             result[evaluation_point::own] = measure_at(point, false);
         }
+        if (wanted(evaluation_point::mean)) {
+            exchange.evaluate_at(std::span<float>(point), gradcomp::evaluation_point::mean_corrected);
+            result[evaluation_point::mean] = measure_at(point, false);
+        }
         if (wanted(evaluation_point::local)) {
             exchange.evaluate_at(std::span<float>(point), gradcomp::evaluation_point::local);
             result[evaluation_point::local] = measure_at(point, true);

@@ -30,7 +30,7 @@ struct accuracy {
 
 /// What a training gives; equal on every rank.
 struct training_result {
-    std::array<accuracy, 3> at;      ///< by evaluation_point
+    std::array<accuracy, 4> at;      ///< by evaluation_point
     std::uint64_t message_bytes = 0; ///< per rank and step
     std::uint64_t wire_bytes = 0;    ///< per rank and step, headers included
     std::size_t steps = 0;           ///< done; fewer than planned where the run broke off

@@ -12,9 +12,13 @@ experiment make_def(const choices& chosen)
         .judge = {}};
     add_def_table(all, chosen);
     add_def_curves(all, chosen);
+    add_def_excess(all, chosen);
+    add_def_logistic(all, chosen);
     all.judge = [chosen](const std::vector<record>& records, findings& found) {
         judge_def_table(records, chosen, found);
         judge_def_curves(records, chosen, found);
+        judge_def_excess(records, chosen, found);
+        judge_def_logistic(records, chosen, found);
     };
     return all;
 }

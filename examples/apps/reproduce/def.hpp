@@ -13,5 +13,9 @@ void add_def_table(experiment& to, const choices& chosen);
 void judge_def_table(const std::vector<record>& records, const choices& chosen, findings& found);
 void add_def_curves(experiment& to, const choices& chosen);
 void judge_def_curves(const std::vector<record>& records, const choices& chosen, findings& found);
+void add_def_excess(experiment& to, const choices& chosen);
+void judge_def_excess(const std::vector<record>& records, const choices& chosen, findings& found);
+void add_def_logistic(experiment& to, const choices& chosen);
+void judge_def_logistic(const std::vector<record>& records, const choices& chosen, findings& found);
 
 } // namespace apps::reproduce

@@ -19,6 +19,11 @@ constexpr double none_given = std::numeric_limits<double>::quiet_NaN();
 
 /// Iterate averaging: dense messages, so `ratio` only says delta = 1 / ratio.
 const method averaging{"ia", recipe::ia, evaluation_point::parameters, "delta_scaling", "def_a", "ring", true, 1.0, false};
+/// The evaluation points that no method of the tables has, for the three trainings that have an error.
+const std::vector<method> elsewhere = {{"ef_mean", recipe::ef, evaluation_point::mean, "random_block", "ef", "ring", true, 0.0, false},
+    {"ef_local", recipe::ef, evaluation_point::local, "random_block", "ef", "ring", true, 0.0, false},
+    {"saef_mean", recipe::saef, evaluation_point::mean, "random_block", "saef", "ring", true, 1.0, false},
+    {"def_local", recipe::def, evaluation_point::local, "random_block", "def", "ring", true, none_given, true}};
 const std::vector<double> ratios = {16, 64, 128, 256, 512, 1024};
 
 /// One cell of the paper's table 2 (ResNet-50 on ImageNet); NaN: diverged.
@@ -54,7 +59,7 @@ struct plan {
     std::vector<std::uint64_t> seeds;
     std::vector<double> at;
     std::vector<std::string> methods;
-    bool with_averaging;
+    bool with_averaging, all_points;
 };
 
 void add_jobs(experiment& to, const choices& chosen, const plan& how)
@@ -63,6 +68,10 @@ void add_jobs(experiment& to, const choices& chosen, const plan& how)
     if (how.with_averaging)
         for (const double ratio : how.at)
             for (const std::uint64_t seed : how.seeds) jobs.push_back({recipe::ia, ratio, seed, {&averaging}});
+    if (how.all_points)
+        for (training_job& job : jobs)
+            for (const method& one : elsewhere)
+                if (one.trains_as == job.trains_as) job.methods.push_back(&one);
     const std::string folder = chosen.data;
     for (const training_job& job : jobs) {
         const std::string name = how.figure + "-" + job.methods.front()->name + "-" + plain(job.ratio) + "-" + std::to_string(job.seed);
@@ -151,6 +160,19 @@ void show_table(const std::vector<record>& records, findings& found)
     found.table("From best to worst:", sums);
 }
 
+/// The same trainings at every point: x, x - mean e, and each rank's x - e.
+void show_points(const std::vector<record>& records, findings& found)
+{
+    struct training {
+        const char *name, *x, *mean, *local;
+    };
+    std::vector<std::vector<std::string>> rows{{"ratio", "training", "at x", "at x - mean e", "at each rank's x - e"}};
+    for (const double ratio : ratios)
+        for (const training& one : {training{"EF, lambda 0", "ef", "ef_mean", "ef_local"}, {"DEF, lambda 0.3", "def_a", "def", "def_local"}, {"SAEF and PSync, lambda 1", "saef", "saef_mean", "psync"}})
+            rows.push_back({plain(ratio), one.name, text_of(look_up(records, one.x, ratio)), text_of(look_up(records, one.mean, ratio)), text_of(look_up(records, one.local, ratio))});
+    found.table("Each training at each evaluation point (DEF-A is DEF's training at x, PSync is SAEF's at x - e):", rows);
+}
+
 std::string loss_text(double loss) { return fixed(loss, 2); }
 
 void judge_short(const std::vector<record>& records, const choices& chosen, findings& found)
@@ -197,10 +219,10 @@ void add_def_table(experiment& to, const choices& chosen)
 {
     const std::vector<std::string> all = {"sgd", "none", "ef", "saef", "psync", "def", "def_a"};
     const std::vector<std::uint64_t> seeds = chosen.quick ? std::vector<std::uint64_t>{1} : std::vector<std::uint64_t>{1, 2, 3};
-    add_jobs(to, chosen, {"table", "mlp", chosen.quick ? std::size_t{3} : std::size_t{12}, seeds, ratios, all, true});
+    add_jobs(to, chosen, {"table", "mlp", chosen.quick ? std::size_t{3} : std::size_t{12}, seeds, ratios, all, true, true});
     if (chosen.quick) return;
-    add_jobs(to, chosen, {"long", "mlp", 40, seeds, {64}, {"sgd", "none", "saef", "def"}, false});
-    add_jobs(to, chosen, {"cnn", "cnn", 3, {1}, {64, 1024}, all, false});
+    add_jobs(to, chosen, {"long", "mlp", 40, seeds, {64}, {"sgd", "none", "saef", "def"}, false, false});
+    add_jobs(to, chosen, {"cnn", "cnn", 3, {1}, {64, 1024}, all, false, false});
 }
 
 void judge_def_table(const std::vector<record>& all, const choices& chosen, findings& found)
@@ -211,6 +233,7 @@ void judge_def_table(const std::vector<record>& all, const choices& chosen, find
     found.say("MLP 784-256-10 on " + table.front().text("data") + ", 8 workers with batches of 16, momentum 0.9, weight decay 1e-4, learning rate 0.05 (a tenth from the half, a hundredth from three "
               "quarters), lambda 0.3, " + plain(table.front().number("epochs")) + " epochs.");
     show_table(table, found);
+    show_points(table, found);
     judge_short(table, chosen, found);
     judge_long(where(all, "figure", "long"), found);
     show_cnn(where(all, "figure", "cnn"), found);

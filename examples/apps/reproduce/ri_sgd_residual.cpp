@@ -2,13 +2,11 @@
 #include "reproduce/ri_sgd.hpp"
 
 #include "data/libsvm.hpp"
-#include "models/logistic.hpp"
+#include "models/logistic_facts.hpp"
 #include "reproduce/rank_loop.hpp"
 #include "table.hpp"
 
 #include <gradcomp/observe/diversity.hpp>
-
-#include <Eigen/Dense>
 
 #include <cmath>
 
@@ -32,33 +30,10 @@ struct problem {
     explicit problem(const std::string& folder)
         : set(data::read_libsvm(data::find_libsvm_folder(folder, "mushrooms.gz") / "mushrooms.gz")), model{.columns = set.columns, .decay = 0.01}, order(by_label(*this))
     {
-        lowest = minimum();
+        lowest = model.loss<double>(models::minimiser(model, set, order), set);
     }
     std::size_t rows() const { return set.rows(); }
     unsigned label(std::size_t row) const { return set.label[row]; }
-
-private:
-    /// Newton's method until the gradient is a rounding error.
-    double minimum() const
-    {
-        const auto d = static_cast<Eigen::Index>(model.size());
-        std::vector<double> x(model.size()), slope(model.size());
-        for (int step = 0; step < 30; ++step) {
-            model.gradient<double>(x, set, order, slope);
-            Eigen::Map<Eigen::VectorXd> at(x.data(), d), g(slope.data(), d);
-            if (g.norm() < 1e-13) break;
-            Eigen::MatrixXd hessian = model.decay * Eigen::MatrixXd::Identity(d, d);
-            for (std::size_t row = 0; row < set.rows(); ++row) {
-                const double s = model.score<double>(x, set, row), weight = 1 / ((1 + std::exp(s)) * (1 + std::exp(-s))) / static_cast<double>(set.rows());
-                std::vector<std::pair<Eigen::Index, double>> entries = {{d - 1, 1.0}};
-                for (std::size_t k = set.start[row]; k < set.start[row + 1]; ++k) entries.push_back({set.column[k], static_cast<double>(set.value[k])});
-                for (const auto& [i, a] : entries)
-                    for (const auto& [j, b] : entries) hessian(i, j) += weight * a * b;
-            }
-            at -= hessian.ldlt().solve(g);
-        }
-        return model.loss<double>(x, set);
-    }
 };
 
 using vectors = std::vector<std::vector<double>>;
