@@ -9,6 +9,25 @@ namespace {
 
 namespace gc = gradcomp;
 
+gc::participation draw_of(const local_settings& settings) { return {.workers = settings.loop.workers, .drawn = settings.drawn, .seed = settings.loop.seed}; }
+
+/// A worker's batches in the rounds for which it is drawn.
+class drawn_sampler {
+public:
+    drawn_sampler(const local_settings& settings, std::size_t worker, pool_sampler from) : settings_(settings), worker_(worker), from_(std::move(from)) {}
+    std::span<const std::uint32_t> rows(std::size_t step)
+    {
+        const auto round = static_cast<std::uint32_t>(step / settings_.loop.period);
+        if (settings_.drawn > 0 && !draw_of(settings_).takes_part(worker_, round)) return {};
+        return from_.rows(step);
+    }
+
+private:
+    const local_settings& settings_;
+    std::size_t worker_;
+    pool_sampler from_;
+};
+
 /// Steps of one rank to `until`. @return false where the run diverged.
 template <class Loop> bool go_on(const local_settings& settings, gc::comm::in_process communicator, const gc::tensor_list& tensors, Loop& loop, std::size_t until)
 {
@@ -21,6 +40,9 @@ template <class Loop> bool go_on(const local_settings& settings, gc::comm::in_pr
     };
     switch (settings.method) {
     case local_method::local_sgd: return run(gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = local, .period = period, .executor = alone});
+    case local_method::drawn_workers:
+        return run(gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = gc::momentum{.beta = 0.9},
+            .server = gc::server_momentum{.beta = 0, .rate = draw_of(settings).weight()}, .period = period, .executor = alone});
     case local_method::outer_nesterov:
         return run(gc::policy_stack{.compressor = gc::identity{}, .reducer = gc::ring{communicator}, .local = local, .server = gc::server_momentum{.beta = 0.5, .nesterov = true},
             .period = period, .executor = alone});
@@ -42,6 +64,7 @@ std::vector<record> train_locally(const std::string& folder, const local_setting
     record base = start_record("reproduce");
     for (const auto& [field, value] : facts.fields()) base.set(field, value);
     base.set("data", task.name()).set("model", "MLP 784-256-10").set("tau", static_cast<std::int64_t>(settings.loop.period)).set("mu", settings.redundancy);
+    base.set("drawn", static_cast<std::int64_t>(settings.drawn > 0 ? settings.drawn : settings.loop.workers));
     base.set("dead", static_cast<std::int64_t>(settings.dead)).set("lost_samples", static_cast<std::int64_t>(placement.lost(alive, order.size())));
     loop_run run(settings.loop, order.size(), base);
     run.base.set("rounds", static_cast<std::int64_t>(run.steps / settings.loop.period));
@@ -53,7 +76,8 @@ std::vector<record> train_locally(const std::string& folder, const local_setting
         run.living = settings.loop.workers - first_worker;
         gc::comm::run_ranks(static_cast<int>(run.living), [&](gc::comm::in_process communicator) {
             const std::size_t worker = static_cast<std::size_t>(communicator.rank()) + first_worker;
-            rank_loop loop(task, run, pool_sampler(pool_of(placement, worker, order), settings.loop.batch, settings.loop.seed, 3000 + from + worker), communicator.rank() == 0, progress);
+            pool_sampler own(pool_of(placement, worker, order), settings.loop.batch, settings.loop.seed, 3000 + from + worker);
+            rank_loop loop(task, run, drawn_sampler(settings, worker, std::move(own)), communicator.rank() == 0, progress);
             if (from > 0) loop.resume(x, from);
             const bool good = go_on(settings, communicator, task.tensors(), loop, until);
             communicator.barrier(); // x is read by all before it is written

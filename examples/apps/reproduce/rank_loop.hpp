@@ -24,6 +24,7 @@ struct loop_settings {
     std::uint64_t seed = 1;
     std::size_t points = 10;     ///< measurements, evenly spread; as many units of progress
     std::size_t period = 1;      ///< the number of steps is a multiple of it
+    std::size_t local_states = 0; ///< streams of the local rule, which a worker that rests forgets
     std::string label = {};
 };
 
@@ -47,7 +48,7 @@ struct loop_run {
     }
 };
 
-/// Steps of one rank. `Sampler` gives rows(step), the rows of this rank's batch.
+/// Steps of one rank. `Sampler` gives rows(step), the rows of this rank's batch; none where it takes no part in the step.
 template <class Task, class Sampler> class rank_loop {
 public:
     std::vector<float> x;
@@ -70,8 +71,12 @@ public:
     {
         try {
             for (; step_ < until; ++step_) {
-                loss_ += worker_.gradient(exchange.gradient_point(), sampler_.rows(step_), gradient_);
-                ++losses_;
+                if (const auto rows = sampler_.rows(step_); rows.empty()) {
+                    rest(exchange);
+                } else {
+                    loss_ += worker_.gradient(exchange.gradient_point(), rows, gradient_);
+                    ++losses_;
+                }
                 exchange.step(std::span<const float>(gradient_), run_.schedule.rate_at(step_));
                 after(step_);
                 if (first_) note(exchange);
@@ -86,6 +91,12 @@ public:
     template <class Exchange> bool go(Exchange& exchange, std::size_t until) { return go(exchange, until, [](std::size_t) {}); }
 
 private:
+    /// A worker that takes no part in this round walks nowhere, and forgets its momentum.
+    template <class Exchange> void rest(Exchange& exchange)
+    {
+        std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+        for (std::size_t j = 0; j < run_.settings.local_states; ++j) std::ranges::fill(exchange.local_state(j), 0.0f);
+    }
     template <class Exchange> void note(const Exchange& exchange)
     {
         if (exchange.exchanges() != exchanges_) run_.bits += 8.0 * static_cast<double>(exchange.wire_bytes()) * static_cast<double>(run_.living);

@@ -16,13 +16,24 @@ struct relative {
 };
 const std::vector<relative> relatives = {{local_method::outer_nesterov, "outer_nesterov", "identity", "none"}, {local_method::top_k_ef, "ri_sgd_top_k", "top_k", "ef"}};
 
+const std::vector<std::size_t> draws = {8, 4, 2};
+
 /// Mean over seeds of accuracy_x at the end; NaN without a record.
-double mean_accuracy(const std::vector<record>& records, const std::string& method, double tau, double mu)
+double mean_accuracy(const std::vector<record>& records, const std::string& method, double tau, double mu, double drawn = 8)
 {
     double sum = 0, count = 0;
     for (const record& r : where(records, "method", method))
-        if (r.number("last") == 1 && r.number("tau") == tau && r.number("mu") == mu) sum += r.number("accuracy_x"), ++count;
+        if (r.number("last") == 1 && r.number("tau") == tau && r.number("mu") == mu && r.number("drawn") == drawn) sum += r.number("accuracy_x"), ++count;
     return sum / count;
+}
+
+void show_draws(const std::vector<record>& records, findings& found)
+{
+    std::vector<std::vector<std::string>> rows = {{"drawn of 8", "mu 0", "mu 0.25"}};
+    for (const std::size_t drawn : draws)
+        rows.push_back({std::to_string(drawn), fixed(mean_accuracy(records, "drawn_workers", 10, 0, static_cast<double>(drawn)), 2),
+            fixed(mean_accuracy(records, "drawn_workers", 10, 0.25, static_cast<double>(drawn)), 2)});
+    found.table("A random subset of the workers in each round of tau = 10 steps, as many rounds for all (so fewer samples with fewer workers), no weight decay; test accuracy:", rows);
 }
 
 } // namespace
@@ -31,12 +42,13 @@ void add_local_training(experiment& to, const choices& chosen)
 {
     const std::size_t seeds = chosen.quick ? 1 : 3, epochs = chosen.quick ? 2 : 10, points = 10;
     const std::string folder = chosen.data;
-    const auto add = [&](const char* method, const char* compressor, const char* memory, local_method what, std::size_t tau, double mu, std::uint64_t seed) {
-        local_settings settings{.loop = {.workers = 8, .batch = 32, .epochs = epochs, .learning_rate = 0.02, .seed = seed, .points = points, .period = tau}, .redundancy = mu, .method = what};
+    const auto add = [&](const char* method, const char* compressor, const char* memory, local_method what, std::size_t tau, double mu, std::uint64_t seed, std::size_t drawn = 0) {
+        local_settings settings{.loop = {.workers = 8, .batch = 32, .epochs = epochs, .learning_rate = 0.02, .seed = seed, .points = points, .period = tau}, .redundancy = mu, .drawn = drawn, .method = what};
+        settings.loop.local_states = 1; // momentum
         settings.loop.label = std::string("period ") + std::to_string(tau) + ", mu " + plain(mu) + ", seed " + std::to_string(seed);
         record facts;
         facts.set("figure", "local").set("method", method).set("compressor", compressor).set("memory", memory).set("reducer", compressor[0] == 't' ? "all_gather" : "ring");
-        std::string name = std::string("local-") + method + "-" + std::to_string(tau) + "-" + std::to_string(static_cast<int>(mu * 100)) + "-" + std::to_string(seed);
+        std::string name = std::string("local-") + method + "-" + std::to_string(tau) + "-" + std::to_string(static_cast<int>(mu * 100)) + (drawn > 0 ? "-" + std::to_string(drawn) : "") + "-" + std::to_string(seed);
         std::replace(name.begin(), name.end(), '_', '-');
         to.parts.push_back({name, "epochs " + std::to_string(epochs) + ", rate 0.02", points, [=](progress_bar& progress) { return train_locally(folder, settings, facts, progress); }});
     };
@@ -44,6 +56,8 @@ void add_local_training(experiment& to, const choices& chosen)
         for (const std::size_t tau : periods)
             for (const double mu : redundancies) add("local_sgd", "identity", "none", local_method::local_sgd, tau, mu, seed);
         for (const relative& one : relatives) add(one.name, one.compressor, one.memory, one.method, 50, 0.25, seed);
+        for (const std::size_t drawn : draws)
+            for (const double mu : {0.0, 0.25}) add("drawn_workers", "identity", "none", local_method::drawn_workers, 10, mu, seed, drawn);
     }
 }
 
@@ -76,6 +90,7 @@ void judge_local_training(const std::vector<record>& all, const choices& chosen,
     others.push_back({"with outer Nesterov momentum 0.5", fixed(mean_accuracy(records, "outer_nesterov", 50, 0.25), 2)});
     others.push_back({"with Top-k 1 percent and error feedback", fixed(mean_accuracy(records, "ri_sgd_top_k", 50, 0.25), 2)});
     found.table("Relatives that are the same round with another policy:", others);
+    show_draws(records, found);
     const double redundant = mean_accuracy(records, "local_sgd", 50, 0.25), plain_local = mean_accuracy(records, "local_sgd", 50, 0);
     const std::string sentence = "at tau 50 on a split by label mu 0.25 is above local SGD at equal samples";
     const std::string numbers = "mu 0.25: " + fixed(redundant, 2) + " percent, mu 0: " + fixed(plain_local, 2);

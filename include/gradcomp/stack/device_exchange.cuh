@@ -39,6 +39,7 @@ template <class Stack, class T> class device_exchange {
     using Executor = typename Stack::executor_type::executor;
     using Coder = decltype(std::declval<const typename Stack::compressor_type&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
     using State = rank_state<Stack, T>;
+    static_assert(!resets_error<Memory>, "gradcomp: gc::cser's second exchange runs on exec::cpu alone: write .executor = gc::exec::cpu{}, or .memory = gc::psync{}.");
 
 public:
     /// Takes all memory and waits for it. @throws error invalid_option when executor and communicator have different streams; invalid_argument, size_changed, wrong_memory_space, out_of_memory, device.
