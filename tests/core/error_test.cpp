@@ -41,10 +41,11 @@ TEST_CASE("at() fills in what was unknown and keeps what was known")
 
 TEST_CASE("every code has its own name")
 {
-    for (int a = 0; a <= static_cast<int>(gc::error_code::device); ++a) {
+    for (int a = 0; a <= static_cast<int>(gc::error_code::file); ++a) {
         CHECK(!gc::name_of(static_cast<gc::error_code>(a)).empty());
         for (int b = 0; b < a; ++b) CHECK(gc::name_of(static_cast<gc::error_code>(a)) != gc::name_of(static_cast<gc::error_code>(b)));
     }
     CHECK(gc::name_of(gc::error_code::device) == "device");
+    CHECK(gc::name_of(gc::error_code::file) == "file");
     CHECK(gc::name_of(gc::error_code::peer_lost) == "peer_lost");
 }

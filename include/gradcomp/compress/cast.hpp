@@ -28,6 +28,8 @@ template <class T, class Format, rounding Rounding> struct cast_code {
     static constexpr bool stochastic = Rounding == rounding::stochastic;
     /// What turns a field of T's exponent into one of the format, in front of the mantissa.
     static constexpr bits_t<T> rebias = bits_t<T>(exponent_bias<T> + Format::normal - 1) << Format::mantissa;
+    /// The code of 1, the largest that is sent; those above it mean the same, for some would be NaN or Inf in T.
+    static constexpr bits_t<T> one = bits_t<T>(1 - Format::normal) << Format::mantissa;
     /// Below the format's normal numbers; where that is below T's own they count as 0.
     static constexpr bool has_subnormal = Format::mantissa - Format::normal < exponent_bias<T>;
 
@@ -60,7 +62,7 @@ template <class T, class Format, rounding Rounding> struct cast_code {
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
-        const bits_t<T> q = code & ((1u << (most_bits - 1)) - 1);
+        const bits_t<T> sent = code & ((1u << (most_bits - 1)) - 1), q = sent < one ? sent : one;
         const T large = __builtin_bit_cast(T, static_cast<bits_t<T>>((q + rebias) << drop));
         T small = 0;
         if constexpr (has_subnormal) small = static_cast<T>(static_cast<std::int32_t>(q)) * power_of_two<T>(Format::normal - Format::mantissa);

@@ -26,7 +26,8 @@ enum class error_code {
     peer_timeout,       ///< another rank did not answer before the deadline
     poisoned,           ///< the group failed earlier; every later call fails at once
     configuration,      ///< the ranks do not agree on the configuration
-    device              ///< the device or its driver reported an error
+    device,             ///< the device or its driver reported an error
+    file                ///< a file or stream cannot be opened, read or written
 };
 
 /// The name of a code, as written in error_code.
@@ -34,7 +35,7 @@ inline constexpr std::string_view name_of(error_code code)
 {
     constexpr std::string_view names[] = {"invalid_option", "invalid_argument", "size_changed", "overlap", "not_contractive", "non_finite",
         "bad_message", "size_overflow", "out_of_memory", "wrong_memory_space", "peer_failed", "peer_lost", "peer_timeout", "poisoned",
-        "configuration", "device"};
+        "configuration", "device", "file"};
     return names[static_cast<int>(code)];
 }
 

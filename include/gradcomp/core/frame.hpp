@@ -5,6 +5,7 @@
 #include <gradcomp/core/tensors.hpp>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -68,39 +69,59 @@ struct frame_header {
     std::uint32_t payload_crc = 0;     ///< crc32c of the payload
     std::uint32_t header_crc = 0;      ///< crc32c of all before it
 };
-static_assert(sizeof(frame_header) == 40);
+static_assert(sizeof(frame_header) == 40 && std::endian::native == std::endian::little, "messages are little-endian, and so is what this library runs on");
 
-/// Writes header and payload behind each other into `to`, which has room for both. Fills bytes and checksums of the header. @return the bytes written
-inline std::size_t write_frame(frame_header header, std::span<const std::byte> payload, std::byte* to)
+/// The header in front of a payload: bytes and checksums filled in. Time: one reading of the payload.
+inline frame_header framed(frame_header header, std::span<const std::byte> payload)
 {
     header.bytes = payload.size();
     header.payload_crc = crc32c(payload);
     header.header_crc = crc32c({reinterpret_cast<const std::byte*>(&header), offsetof(frame_header, header_crc)});
-    std::memcpy(to, &header, sizeof header);
-    if (!payload.empty()) std::memcpy(to + sizeof header, payload.data(), payload.size());
-    return sizeof header + payload.size();
+    return header;
+}
+
+/// Writes header and payload behind each other into `to`, which has room for both. @return the bytes written
+inline std::size_t write_frame(const frame_header& header, std::span<const std::byte> payload, std::byte* to)
+{
+    const frame_header complete = framed(header, payload);
+    std::memcpy(to, &complete, sizeof complete);
+    if (!payload.empty()) std::memcpy(to + sizeof complete, payload.data(), payload.size());
+    return sizeof complete + payload.size();
+}
+
+/// Checks what a header says of itself and of its payload, `bytes` included. @throws error bad_message naming the field.
+inline void check_frame_header(const frame_header& expected, const frame_header& header)
+{
+    const auto refuse = [](const char* field, std::uint64_t value, std::uint64_t wanted) {
+        if (value != wanted) throw error(error_code::bad_message, field, std::to_string(value), "must be " + std::to_string(wanted));
+    };
+    refuse("magic", header.magic, expected.magic);
+    refuse("version", header.version, expected.version); // before the checksum, which another version may place elsewhere
+    refuse("header_crc", header.header_crc, crc32c({reinterpret_cast<const std::byte*>(&header), offsetof(frame_header, header_crc)}));
+    refuse("element", header.element, expected.element);
+    refuse("kind", header.kind, expected.kind);
+    refuse("tensors", header.tensors, expected.tensors);
+    refuse("step", header.step, expected.step);
+    refuse("bytes", header.bytes, expected.bytes);
+}
+/// Checks a payload against the header in front of it. @throws error bad_message, field "payload_crc".
+inline void check_payload(const frame_header& header, std::span<const std::byte> payload)
+{
+    if (const std::uint32_t crc = crc32c(payload); crc != header.payload_crc)
+        throw error(error_code::bad_message, "payload_crc", std::to_string(crc), "must be " + std::to_string(header.payload_crc));
 }
 
 /// The payload of a frame, after everything about it was checked: the size against the local one before any other byte is looked at.
 /// @param expected kind, element, tensors, step and bytes as the receiver knows them @throws error bad_message naming the field.
 inline std::span<const std::byte> read_frame(const frame_header& expected, std::span<const std::byte> frame)
 {
-    const auto refuse = [](const char* field, std::uint64_t value, std::uint64_t wanted) {
-        if (value != wanted) throw error(error_code::bad_message, field, std::to_string(value), "must be " + std::to_string(wanted));
-    };
-    refuse("frame", frame.size(), sizeof(frame_header) + expected.bytes);
+    if (frame.size() != sizeof(frame_header) + expected.bytes)
+        throw error(error_code::bad_message, "frame", std::to_string(frame.size()), "must be " + std::to_string(sizeof(frame_header) + expected.bytes) + " bytes");
     frame_header header;
     std::memcpy(&header, frame.data(), sizeof header);
-    refuse("magic", header.magic, expected.magic);
-    refuse("header_crc", header.header_crc, crc32c(frame.first(offsetof(frame_header, header_crc))));
-    refuse("version", header.version, expected.version);
-    refuse("element", header.element, expected.element);
-    refuse("kind", header.kind, expected.kind);
-    refuse("tensors", header.tensors, expected.tensors);
-    refuse("step", header.step, expected.step);
-    refuse("bytes", header.bytes, expected.bytes);
+    check_frame_header(expected, header);
     const std::span<const std::byte> payload = frame.subspan(sizeof header);
-    refuse("payload_crc", header.payload_crc, crc32c(payload));
+    check_payload(header, payload);
     return payload;
 }
 
