@@ -48,5 +48,6 @@
 #include <gradcomp/optim/server_momentum.hpp>
 #include <gradcomp/policy_stack.hpp>
 #include <gradcomp/reduce/all_gather.hpp>
+#include <gradcomp/reduce/framed.hpp>
 #include <gradcomp/reduce/gather_to_root.hpp>
 #include <gradcomp/reduce/ring.hpp>

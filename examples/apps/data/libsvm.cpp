@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <string_view>
 
 namespace apps::data {
@@ -35,8 +37,10 @@ void read_row(std::string_view rest, const std::filesystem::path& file, std::siz
         if (failure != std::errc{} || end != word.data() + colon || index == 0) complain(word, "has no index from 1");
         if (index <= before) complain(word, "is out of order: indices must rise");
         before = index;
+        const double value = number_of(word.substr(colon + 1), file, line);
+        if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max())) complain(word, "is beyond what a float holds");
         to.column.push_back(index - 1);
-        to.value.push_back(static_cast<float>(number_of(word.substr(colon + 1), file, line)));
+        to.value.push_back(static_cast<float>(value));
     }
     to.start.push_back(to.column.size());
 }

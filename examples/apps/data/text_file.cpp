@@ -18,8 +18,8 @@ std::vector<std::string> read_lines(const std::filesystem::path& file)
     std::array<char, 1 << 16> buffer{};
     int got = 0;
     while ((got = gzread(in, buffer.data(), buffer.size())) > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
-    const bool damaged = got < 0 || gzclose(in) != Z_OK;
-    if (damaged) throw data_error(file.string() + ": is damaged");
+    const bool closed = gzclose(in) == Z_OK; // in any case, lest it leak
+    if (got < 0 || !closed) throw data_error(file.string() + ": is damaged");
     std::vector<std::string> lines;
     for (std::size_t at = 0; at < text.size();) {
         std::size_t end = text.find('\n', at);

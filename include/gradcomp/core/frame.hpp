@@ -72,7 +72,7 @@ struct frame_header {
 static_assert(sizeof(frame_header) == 40 && std::endian::native == std::endian::little, "messages are little-endian, and so is what this library runs on");
 
 /// The header in front of a payload: bytes and checksums filled in. Time: one reading of the payload.
-inline frame_header framed(frame_header header, std::span<const std::byte> payload)
+inline frame_header framed_header(frame_header header, std::span<const std::byte> payload)
 {
     header.bytes = payload.size();
     header.payload_crc = crc32c(payload);
@@ -83,7 +83,7 @@ inline frame_header framed(frame_header header, std::span<const std::byte> paylo
 /// Writes header and payload behind each other into `to`, which has room for both. @return the bytes written
 inline std::size_t write_frame(const frame_header& header, std::span<const std::byte> payload, std::byte* to)
 {
-    const frame_header complete = framed(header, payload);
+    const frame_header complete = framed_header(header, payload);
     std::memcpy(to, &complete, sizeof complete);
     if (!payload.empty()) std::memcpy(to + sizeof complete, payload.data(), payload.size());
     return sizeof complete + payload.size();

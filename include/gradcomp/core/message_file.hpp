@@ -14,7 +14,7 @@ namespace gradcomp {
 /// @throws error file when the stream does not take it.
 inline void write_message(std::ostream& to, const frame_header& header, std::span<const std::byte> payload)
 {
-    const frame_header complete = framed(header, payload);
+    const frame_header complete = framed_header(header, payload);
     to.write(reinterpret_cast<const char*>(&complete), sizeof complete);
     to.write(reinterpret_cast<const char*>(payload.data()), static_cast<std::streamsize>(payload.size()));
     if (!to) throw error(error_code::file, "stream", std::to_string(payload.size()), "a message of so many bytes could not be written");

@@ -35,8 +35,7 @@ public:
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), reset_(stack, tensors_, all_, state_), guard_(kind())
-    {
-    }
+    { if constexpr (requires { reduction_.belongs_to(tensors_); }) reduction_.belongs_to(tensors_); }
 
     exchange(const exchange&) = delete; // its parts point into it
     exchange& operator=(const exchange&) = delete;
@@ -102,6 +101,7 @@ public:
     std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::size_t reset_bytes() const { return reset_.bytes(); }                  ///< the same of a reset's message (gc::cser), every few exchanges; else 0
+    const Reduction& reduction() const { return reduction_; }                   ///< the reducer's state, for what it counts
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
