@@ -38,6 +38,14 @@ TEST_CASE("between powers of every exponent one of the two is sent, the largest 
     }
 }
 
+TEST_CASE("in double as well: every exponent's two powers, and no other value")
+{
+    for (int e = -1022; e <= 1023; ++e) {
+        const std::vector<double> x(24, std::ldexp(1.25, e));
+        for (const double c : compressed(gc::natural<>{}, x)) REQUIRE((c == std::ldexp(1.0, e) || (e < 1023 && c == std::ldexp(1.0, e + 1))));
+    }
+}
+
 TEST_CASE("code i stands in bits [9 i, 9 i + 9): sign above, exponent below")
 {
     const auto message = message_of(gc::natural<>{}, std::vector<float>{1, -2, 0});
