@@ -28,6 +28,10 @@ template <class C> std::uint64_t sent_in_a_step(const gc::gather_to_root<C>& of,
     const bool forwards = (of.rank() + 1) % of.size() != of.root; // the parameters go round from the root
     return (of.rank() == of.root ? 0 : gc::gathered_stride(bytes)) + (forwards ? 16 + reduced_model().total() * sizeof_value : 0);
 }
+template <class R> std::uint64_t sent_in_a_step(const gc::framed<R>& of, std::size_t elements, std::size_t bytes, std::size_t sizeof_value)
+{
+    return sent_in_a_step(of.of, elements, 48 + bytes, sizeof_value);
+}
 
 /// What one rank saw.
 template <class T> struct reduced {

@@ -7,6 +7,7 @@ namespace {
 
 const auto ring = [](gc::comm::in_process c) { return gc::ring{c}; };
 const auto all_gather = [](gc::comm::in_process c) { return gc::all_gather{c}; };
+const auto framed = [](gc::comm::in_process c) { return gc::framed{gc::all_gather{c}}; };
 const auto first_root = [](gc::comm::in_process c) { return gc::gather_to_root{c}; };
 const auto last_root = [](gc::comm::in_process c) { return gc::gather_to_root<gc::comm::in_process>{c, c.size() - 1}; };
 
@@ -14,6 +15,7 @@ const auto last_root = [](gc::comm::in_process c) { return gc::gather_to_root<gc
 
 TEST_CASE("ring conforms") { reducer(ring); }
 TEST_CASE("all_gather conforms") { reducer(all_gather); }
+TEST_CASE("all_gather with frames conforms") { reducer(framed); }
 TEST_CASE("gather_to_root conforms") { reducer(first_root); }
 TEST_CASE("gather_to_root with another root conforms") { reducer(last_root); }
 
