@@ -25,7 +25,6 @@ MUTANTS = [
     ("core/frame.hpp", "frame.size() != sizeof(frame_header) + expected.bytes", None, "frame.size() < sizeof(frame_header)"),
     ("core/message_file.hpp", "got != bytes", None, "got == 0 && bytes > 0"),
     ("core/message_file.hpp", "from.peek() != std::ifstream::traits_type::eof()", None, "false"),
-    ("core/layout.hpp", "index[j] < s.position", None, "false"),
     ("core/layout.hpp", "index[j] - s.position >= s.size", None, "index[j] - s.position > s.size"),
     ("core/layout.hpp", "index[j] <= index[j - 1]", None, "index[j] < index[j - 1]"),
     ("core/layout.hpp", "j > s.payload", None, "j > s.payload + 1"),
@@ -43,7 +42,7 @@ MUTANTS = [
     ("exec/cpu/code_engines.hpp", "!code.valid(wire + j)", None, "false"),
     ("exec/cpu/code_engines.hpp", "j < form.parameters", None, "j + 1 < form.parameters"),
     ("exec/cpu/decode_tiles.hpp", "(base + at) / from.bucket", None, "base / from.bucket"),
-    ("exec/cpu/pack.hpp", "have < bits", None, "have <= bits"),
+    ("exec/cpu/pack.hpp", "static_cast<Store>(held & mask)", "held & mask", "held"),
     ("exec/cpu/scatter.hpp", "message + s.payload, s.kept, place_of", "s.kept", "s.kept - (s.kept > 0)"),
     ("exec/cpu/scatter.hpp", "check_indices(where, index)", None, "void()"),
     ("exec/cpu/late_choice.hpp", "count[n] > s.kept", None, "false"),
@@ -56,7 +55,7 @@ MUTANTS = [
     ("compress/natural.hpp", "return field == none", "field == none", "false"),
     ("compress/qsgd.hpp", "static_cast<std::int32_t>(code) - levels", None, "static_cast<std::int32_t>(code) - levels + 1"),
 ]
-TESTS = ["main.cpp", "fuzz/decoders_test.cpp", "core/frame_test.cpp", "core/message_file_test.cpp", "core/layout_test.cpp", "compress/sign_test.cpp",
+TESTS = ["main.cpp", "fuzz/decoders_test.cpp", "core/frame_test.cpp", "core/message_file_test.cpp", "core/index_code_test.cpp", "core/layout_test.cpp", "compress/sign_test.cpp",
          "compress/late_choice_test.cpp"]
 SWITCH = """#pragma once
 #include <cstdlib>

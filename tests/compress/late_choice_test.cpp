@@ -120,6 +120,20 @@ TEST_CASE("hostile messages are refused before anything is applied")
     refused(limited, message, 120, 11);
     refused(limited, message, 120, 0); // then values stand where zeros must
     refused(limited, message, 80, 100);
+    // An index more than there is room for would be the count itself: in range and ascending, and no index all the same.
+    auto crafted = message;
+    for (std::uint32_t j = 0; j < 10; ++j) std::memcpy(crafted.data() + 80 + 4 * j, &j, 4);
+    std::uint32_t count = 11;
+    std::memcpy(crafted.data() + 120, &count, 4);
+    CHECK(complaint([&] { limited.check(crafted); }) == "bad_message count[0] 11");
+    count = 9; // then the tenth has to be zero, index and value
+    std::memcpy(crafted.data() + 120, &count, 4);
+    std::memset(crafted.data() + 80 + 4 * 9, 0, 4);
+    const double something = 1;
+    std::memcpy(crafted.data() + 8 * 9, &something, 8);
+    CHECK(complaint([&] { limited.check(crafted); }) == "bad_message index[9] 0");
+    std::memset(crafted.data() + 8 * 9, 0, 8);
+    CHECK(complaint([&] { limited.check(crafted); }) == "accepted");
     coding<double, gc::adaptive_random> drawn({.k = 10}, list);
     const auto other = drawn.encode(x, owed, 0).message;
     drawn.check(other);
