@@ -17,6 +17,7 @@ using bench::data;
 
 /// p = e + eta * g, e' = p - c, in place; without a memory p = g.
 template <bool Memory> struct feedback_rule : rule_streams<float, float, Memory, Memory> {
+    static constexpr int error_in = 0;
     float eta = 1;
     GRADCOMP_INLINE float value(float g, const float* x) const
     {
@@ -93,7 +94,11 @@ public:
           coder_(policy.template start<float>(team_, coder_start{&list_, &tensors_, 1, 0})), message_(coder_.bytes())
     {
     }
-    void prepare() { e_.clear(); }
+    void prepare()
+    {
+        e_.clear();
+        scale_ = next_ = 0;
+    }
     void operator()()
     {
         if (of_.does == what::encode_with_memory) encode<true>();
@@ -125,6 +130,7 @@ public:
     {
         prepare();
         encode<true>();
+        for (std::size_t i = 0; i < of_.d; ++i) e_[i] = without_sign(e_[i], scale_); // what stands apart from e; else 0
         const bench::huge_array<float> x(of_.d);
         coder_.decode(team_, message_.data(), dense_target<float>{x.data()});
         for (std::size_t i = 0; i < of_.d; ++i)
@@ -138,6 +144,18 @@ private:
         feedback_rule<Memory> rule;
         rule.gradient = g_.data();
         rule.in[0] = rule.out[0] = e_.data();
+        if constexpr (Memory && scales_late<Policy>) {
+            postponed_rule postponed(rule); // as a stack with ef holds it: acc and a scale
+            postponed.scale = scale_;
+            postponed.next = &next_;
+            sweep(postponed);
+            scale_ = next_;
+        } else {
+            sweep(rule);
+        }
+    }
+    template <class Rule> void sweep(const Rule& rule)
+    {
         const auto rules = [&](const gradcomp::segment&) { return rule; };
         coder_.encode(team_, rules, step_state<float>{1, step_++}, message_.data(), {});
     }
@@ -152,6 +170,7 @@ private:
     coder_type coder_;
     bench::huge_array<std::byte> message_;
     std::uint32_t step_ = 0, seen_ = 0;
+    float scale_ = 0, next_ = 0; ///< of a postponed sign
 };
 
 template <class Policy> void run(benchmark::State& state, const Policy& policy, const code_case& of)

@@ -25,7 +25,7 @@ template <class T> struct picture {
         return toy::same_bits<T>(a.x, b.x) && toy::same_bits<T>(a.e, b.e) && toy::same_bits<T>(a.z, b.z) && a.steps == b.steps && a.exchanges == b.exchanges;
     }
 };
-template <class T> picture<T> picture_of(const auto& exchange)
+template <class T> picture<T> picture_of(auto& exchange)
 {
     return {toy::copy(exchange.parameters()), toy::copy(exchange.error()), toy::copy(exchange.gradient_point()), exchange.steps(), exchange.exchanges(), exchange.bad_elements()};
 }

@@ -60,6 +60,7 @@ template <class... Cases> struct by_tensor {
     static constexpr bool unbiased = (compressor_of<Cases>::unbiased && ...), contractive = (compressor_of<Cases>::contractive && ...);
     static constexpr bool shared_support = (compressor_of<Cases>::shared_support && ...), additive = (compressor_of<Cases>::additive && ...);
     static constexpr int passes = std::max({compressor_of<Cases>::passes...}), rounds = std::max({compressor_of<Cases>::rounds...});
+    static constexpr bool scales_late = (gradcomp::scales_late<compressor_of<Cases>> || ...);
     /// @throws error as the cases' compressors.
     void check() const
     {

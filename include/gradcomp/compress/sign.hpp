@@ -16,8 +16,9 @@ enum class sign_scale {
 
 /// Scaled sign, C(x) = sign(x) ||x||_1 / d for each tensor, or the bare sign; sign(0) = +1.
 ///
-/// Bytes on the wire: d / 8 + sizeof(T) a tensor, padded to 16. Two sweeps with the scale, one without. Scaled in B1(1/d, 1), B2(1/d, 1), B3(d),
-/// tight at one-hot vectors; unscaled in no class. A tensor whose mean magnitude is below 2^-100 (double: 2^-970) is sent as 0. In a tensor that
+/// Bytes on the wire: d / 8 + sizeof(T) a tensor, padded to 16. One sweep without the scale. With it also one where the memory is `ef` and every
+/// step exchanges, for it is then held as `acc + scalar` (memory/postponed.hpp); else a second one that leaves p - c. Scaled in B1(1/d, 1),
+/// B2(1/d, 1), B3(d), tight at one-hot vectors; unscaled in no class. A tensor whose mean magnitude is below 2^-100 (double: 2^-970) is sent as 0. In a tensor that
 /// holds NaN or Inf, all of c is NaN, where these propagate.
 /// @cite Karimireddy, Rebjock, Stich, Jaggi, ICML 2019 (scaled); Bernstein et al., "signSGD", ICML 2018 (unscaled).
 template <sign_scale Scale = sign_scale::mean> struct sign {
@@ -25,6 +26,7 @@ template <sign_scale Scale = sign_scale::mean> struct sign {
     static constexpr std::size_t bucket = code_tile;
     static constexpr bool unbiased = false, contractive = scaled, shared_support = false, additive = false;
     static constexpr int passes = scaled ? 2 : 1, rounds = 1;
+    static constexpr bool scales_late = scaled;
     void check() const {}
     theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : scaled ? theory::scaled_sign(d) : theory::nothing(); }
 

@@ -22,6 +22,8 @@ template <class C> concept states_passes = requires {
     { C::passes } -> std::convertible_to<int>;
     { C::rounds } -> std::convertible_to<int>;
 };
+/// The scale of what it sends is known only after its sweep, which leaves p behind; what remains is p - s sign(p).
+template <class C> constexpr bool scales_late = requires { requires C::scales_late; };
 /// Options are checked before anything is allocated.
 template <class C> concept checks_options = requires(const C c) { c.check(); };
 

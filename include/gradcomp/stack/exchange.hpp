@@ -4,14 +4,13 @@
 #include <gradcomp/comm/communicator.hpp>
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/observe/divergence.hpp>
-#include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/stack/arguments.hpp>
+#include <gradcomp/stack/delivery.hpp>
 #include <gradcomp/stack/error_reset.hpp>
 #include <gradcomp/stack/legality.hpp>
 #include <gradcomp/stack/rank_state.hpp>
 
 #include <limits>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -55,7 +54,7 @@ public:
     void step(std::span<const T> gradient, double learning_rate)
     {
         guarded([&] {
-            arguments_.take(gradient, gradient_point(), error());
+            arguments_.take(gradient, gradient_point(), held());
             advance(learning_rate);
         });
     }
@@ -63,7 +62,7 @@ public:
     void step(std::span<const std::span<const T>> gradients, double learning_rate)
     {
         guarded([&] {
-            arguments_.take(gradients, gradient_point(), error());
+            arguments_.take(gradients, gradient_point(), held());
             advance(learning_rate);
         });
     }
@@ -77,11 +76,11 @@ public:
     void evaluate_at(std::span<T> destination, evaluation_point where)
     {
         guarded([&] {
-            arguments_.check_destination(destination, gradient_point(), error());
+            arguments_.check_destination(destination, gradient_point(), held());
             const T* const x = state_.x;
             const std::size_t n = state_.total;
             if (where == evaluation_point::parameters || !Memory::feeds_back || keeps_estimate<Memory>) return for_each(state_.team, n, copy_rule<T>{destination.data(), x});
-            const T* errors = state_.e.now();
+            const T* errors = state_.owed();
             if (where == evaluation_point::mean_corrected) {
                 state_.mean_of(errors);
                 errors = state_.dense.data();
@@ -106,7 +105,11 @@ public:
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view
-    std::span<const T> error() const { return {state_.e.now(), state_.e.size()}; } ///< what is owed (ef21: the estimate); empty without memory
+    /// What is owed (ef21: the estimate); empty without memory. Valid until the next step. One pass over it where flush() has something to do.
+    std::span<const T> error() { return {state_.owed(), state_.e.size()}; }
+    /// Forms what is owed where it is held as `acc + scalar` between steps (sign with ef): the same bits, a pass over the memory. For those who
+    /// keep a view of error(); error() and evaluate_at() call it themselves, and steps never need it.
+    void flush() { state_.owed(); }
     const tensor_list& tensors() const { return tensors_; }
     /// Stream j of what the local and the server rule keep (empty where x is not updated); may be written between steps. @pre j below `states`
     std::span<T> local_state(std::size_t j) { return {state_.local[j].now(), state_.total}; }
@@ -114,6 +117,8 @@ public:
 
 private:
     static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
+
+    std::span<const T> held() const { return {state_.e.now(), state_.e.size()}; } ///< the room of what is owed, not formed
 
     template <class Body> void guarded(const Body& body)
     {
@@ -176,7 +181,7 @@ private:
         note(tally);
         bool rejected = false;
         try {
-            rejected = deliver(state_.now.step);
+            rejected = deliver(state_, coder_, reduction_, vote_, state_.now.step);
             if (!rejected) reset_.deliver(state_.now.step);
             // Before anything is committed, for it may fail; and in the first exchange already, for a communicator may take memory at first.
             if (!rejected && (averaging_is_due() || (Memory::feeds_back && exchanges_ == 0 && state_.options.memory.averaging() > 0))) state_.mean_of(state_.e.next());
@@ -195,46 +200,6 @@ private:
         }
         commit();
         observe(tally);
-    }
-
-    /// Brings the messages to where they are needed. @return whether any rank voted that the step is bad, the same on all ranks.
-    bool deliver(std::uint32_t step)
-    {
-        if constexpr (Reducer::updates_at_root) {
-            return deliver_through_root(step);
-        } else {
-            const bool rejected = reduction_.exchange(vote_, step);
-            check_messages(rejected);
-            return rejected;
-        }
-    }
-
-    /// The root alone sees the messages: what it finds must reach the others, who wait for its parameters.
-    bool deliver_through_root(std::uint32_t step)
-    {
-        verdict said = verdict::accepted;
-        std::optional<gradcomp::error> found;
-        try {
-            if (reduction_.exchange(vote_, step)) said = verdict::rejected;
-            check_messages(said == verdict::rejected);
-        } catch (const gradcomp::error& e) {
-            if (e.code() != error_code::bad_message) throw;
-            found = e;
-            said = verdict::unreadable;
-        }
-        if (reduction_.is_root() && said == verdict::accepted) {
-            for_each(state_.team, state_.total, copy_rule<T>{reduction_.parameters(), state_.x});
-            state_.apply(coder_, reduction_, reduction_.parameters());
-        }
-        said = reduction_.publish(said, step);
-        if (found) throw gradcomp::error(*found);
-        if (said == verdict::unreadable) throw gradcomp::error(error_code::bad_message, "root", "unreadable", "the root could not read a message of this step");
-        return said == verdict::rejected;
-    }
-
-    void check_messages(bool rejected) const
-    {
-        for (std::size_t i = 0; i < reduction_.received() && !rejected; ++i) coder_.check(state_.team, reduction_.message(i));
     }
 
     [[noreturn]] void throw_rejection(bool mine) const

@@ -4,12 +4,14 @@
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/exec/engines.hpp>
+#include <gradcomp/memory/postponed.hpp>
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/stack/streams.hpp>
 
 #include <array>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace gradcomp::stack {
 
@@ -35,14 +37,21 @@ template <class Stack, class T> class rank_state {
     using stream_type = stream<Buffer>;
 
 public:
+    using value_type = T;
     static constexpr bool staged = Memory::storage::is_staged;
+    static constexpr bool updates_at_root = Reducer::updates_at_root;
     static constexpr bool dense_server = !Server::touches_only_support;
+    /// Whether scales may be postponed: the plain recurrence, whose gradients are taken at x, reads e in its next sweep and nowhere before.
+    static constexpr bool postpones = Executor::space == memory_space::host && scales_late<typename Stack::compressor_type> && Memory::feeds_back
+        && !Memory::detached && std::is_same_v<rule_for<Memory, T, T, typename Local::template direction<T, false>, true, false>,
+            recurrence_rule<T, T, typename Local::template direction<T, false>, true, false, Memory::storage::is_staged>>;
 
-    /// @throws error out_of_memory.
+    /// @param list must outlive it. @throws error out_of_memory.
     rank_state(const Stack& stack, const tensor_list& list, T* parameters)
         : options(stack), ranks(stack.reducer.size()), team(stack.executor.start()), has_point(Memory::detached || stack.period > 1),
           has_errors(Memory::feeds_back || stack.period > 1), x(parameters), total(list.total()), e(has_errors ? total : 0, staged),
-          z(has_point ? total : 0, staged), sum(server_size()), dense(needs_dense() ? total : 0)
+          z(has_point ? total : 0, staged), sum(server_size()), dense(needs_dense() ? total : 0),
+          scales_(postpones ? list.count() : 0), list_(&list)
     {
         for (stream_type& m : local) m = stream_type(total, staged);
         for (stream_type& v : server) v = stream_type(server_size(), Reducer::updates_at_root);
@@ -64,10 +73,19 @@ public:
     rate_scales<T> scales() const { return {options.memory.units == units::model, static_cast<T>(options.memory.detachment())}; }
     /// A function object or rule with its scalars of the present step.
     template <class F> auto ready(const F& f) const { return bind_step(team, f, now); }
+    /// What is owed; formed first where it is held as `acc + scalar`, by one pass over it.
+    const T* owed()
+    {
+        if constexpr (postpones)
+            for (std::size_t t = 0; t < scales_.size(); ++t)
+                if (const T scale = std::exchange(scales_.now(t), T(0)); scale != T(0))
+                    for_each(team, list_->size(t), flush_rule<T>{e.now() + list_->offset(t), scale});
+        return e.now();
+    }
     const T* point() const { return has_point ? z.now() : x; }
     std::size_t bytes() const
     {
-        std::size_t all = e.bytes() + z.bytes() + sum.size_bytes() + dense.size_bytes();
+        std::size_t all = e.bytes() + scales_.bytes() + z.bytes() + sum.size_bytes() + dense.size_bytes();
         for (const stream_type& m : local) all += m.bytes();
         for (const stream_type& v : server) all += v.bytes();
         return all;
@@ -82,7 +100,8 @@ public:
         } else {
             if constexpr (!keeps_estimate<Memory>)
                 if (has_point) return f(make_rule<Gradient, true, true, true>()); // local steps; rare enough to go without a rule of its own
-            return decay ? f(make_rule<Gradient, Memory::feeds_back, false, true>()) : f(make_rule<Gradient, Memory::feeds_back, false, false>());
+            scales_.begin();
+            return decay ? f(postponed(make_rule<Gradient, Memory::feeds_back, false, true>())) : f(postponed(make_rule<Gradient, Memory::feeds_back, false, false>()));
         }
     }
 
@@ -100,8 +119,12 @@ public:
     }
 
     /// The rule's streams at one tensor, with the gradient of that tensor.
-    template <class Rule> static Rule at_segment(Rule rule, const segment& piece, const T* gradient)
+    template <class Rule> Rule at_segment(Rule rule, const segment& piece, const T* gradient)
     {
+        if constexpr (requires { rule.postpone(T(0)); }) {
+            rule.scale = scales_.now(piece.tensor);
+            rule.next = scales_.next(piece.tensor);
+        }
         for (int j = 0; j < Rule::inputs; ++j) rule.in[j] += piece.offset;
         for (int j = 0; j < Rule::outputs; ++j) rule.out[j] += piece.offset;
         rule.gradient = gradient;
@@ -118,6 +141,7 @@ public:
     void commit()
     {
         e.commit();
+        scales_.commit();
         z.commit();
         for (stream_type& m : local) m.commit();
     }
@@ -155,6 +179,8 @@ public:
     template <class Coder> void restore(const Coder& coder, const std::byte* message)
     {
         if (staged || !has_errors) return;
+        scales_.commit(); // in place, what the sweep left is the memory already
+        owed();
         const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales(), keeps_estimate<Memory> ? T(-1) : T(1)})); };
         if (has_point) add(std::true_type{});
         else add(std::false_type{});
@@ -183,6 +209,12 @@ private:
         else return total;
     }
 
+    template <class Rule> static auto postponed(const Rule& rule)
+    {
+        if constexpr (postpones) return postponed_rule<Rule>(rule);
+        else return rule;
+    }
+
     template <class Rule> void set_local_streams(Rule& rule)
     {
         for (std::size_t j = 0; j < local.size(); ++j) {
@@ -207,6 +239,9 @@ private:
         }
         return rule;
     }
+
+    postponed_scales<T> scales_; ///< beside e, where it may be held as `acc + scalar`
+    const tensor_list* list_;
 };
 
 } // namespace gradcomp::stack

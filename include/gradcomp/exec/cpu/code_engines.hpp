@@ -73,7 +73,8 @@ public:
     }
 };
 
-/// One scale for a tensor is known only after a sweep over all of it: a second one leaves the rest behind, where there is a memory.
+/// One scale for a tensor is known only after a sweep over all of it. A rule that can hold it back until e is next read (postpone) takes it;
+/// else a second sweep leaves the rest behind, where there is a memory.
 template <class T> class sign_engine<cpu_team, T> {
 public:
     sign_engine(const cpu_team&, const layout& where, const coded_form&)
@@ -95,7 +96,8 @@ public:
             sweep_tally seen = encode_tiles(team, rule, piece.size, measured_sign_code<T>{}, coded_run<T, std::byte>{means_.data(), message + form.places[s].codes}, {}, options);
             const T scale = mean_of(piece.size);
             reinterpret_cast<T*>(message)[form.places[s].parameter] = scale;
-            settle_all(team, rule, piece.size, [scale](T p) __attribute__((always_inline)) { return p < T(0) ? -scale : scale; });
+            if constexpr (requires { rule.postpone(scale); }) rule.postpone(scale);
+            else settle_all(team, rule, piece.size, [scale](T p) __attribute__((always_inline)) { return p < T(0) ? -scale : scale; });
             // The sweep saw p stay behind; (|p| - s)^2 sums to sum p^2 - n s^2 over all of the tensor, and over its sample nearly.
             const double sent = static_cast<double>(scale) * static_cast<double>(scale) * static_cast<double>(seen.sampled);
             seen.error_square = seen.error_square > sent ? seen.error_square - sent : 0;
