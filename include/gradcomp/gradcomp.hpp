@@ -13,6 +13,7 @@
 #include <gradcomp/compress/exponential_rounding.hpp>
 #include <gradcomp/compress/identity.hpp>
 #include <gradcomp/compress/level_rounding.hpp>
+#include <gradcomp/compress/low_rank.hpp>
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/natural.hpp>
 #include <gradcomp/compress/nothing.hpp>

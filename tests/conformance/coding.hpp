@@ -34,7 +34,7 @@ template <class T> struct memory_rule : gc::rule_streams<T, T, 1, 1> {
 
 /// What one sweep with a memory gave.
 template <class T> struct encoded {
-    std::vector<std::byte> message;
+    std::vector<std::byte> message; ///< of the last round
     std::vector<T> left; ///< e'
     gc::exec::sweep_tally tally;
     bool guards_intact = false; ///< nothing around the message was written
@@ -72,7 +72,7 @@ public:
         gc::exec::non_finite policy = gc::exec::non_finite::propagate)
     {
         memory_rule<T> rule;
-        encoded<T> out{std::vector<std::byte>(coder_.bytes()), std::vector<T>(list_.total()), {}, false};
+        encoded<T> out{{}, std::vector<T>(list_.total()), {}, false};
         rule.in[0] = owed.data();
         rule.out[0] = out.left.data();
         const auto rule_of = [&](const gc::segment& piece) {
@@ -81,13 +81,18 @@ public:
             there.advance(piece.offset);
             return there;
         };
-        gc::exec::host_buffer<std::byte> framed(coder_.bytes() + 2 * guard);
-        std::memset(framed.data(), fill, framed.size());
-        out.tally = coder_.encode(team_, rule_of, {T(1), step}, framed.data() + guard, {.bad_elements = policy});
-        std::copy_n(framed.data() + guard, coder_.bytes(), out.message.begin());
-        const auto kept = [fill](std::byte b) { return b == std::byte{fill}; };
-        out.guards_intact = std::all_of(framed.data(), framed.data() + guard, kept)
-            && std::all_of(framed.data() + guard + coder_.bytes(), framed.data() + framed.size(), kept);
+        gc::exec::sweep_options options{.bad_elements = policy};
+        framed_message first(bytes_of(0), fill);
+        out.tally = coder_.encode(team_, rule_of, {T(1), step}, first.data(), options);
+        out.guards_intact = first.guards_intact(out.message);
+        if constexpr (Compressor::rounds > 1)
+            for (int round = 1; round < Compressor::rounds; ++round) { // one rank's message is the sum of all
+                framed_message next(bytes_of(round), fill);
+                gc::exec::host_buffer<T> sum(out.message.size() / sizeof(T));
+                if (!out.message.empty()) std::memcpy(sum.data(), out.message.data(), out.message.size());
+                coder_.encode_next(team_, rule_of, gc::step_state<T>{T(1), step}, round, sum.data(), next.data(), options, out.tally);
+                out.guards_intact &= next.guards_intact(out.message);
+            }
         return out;
     }
 
@@ -105,8 +110,32 @@ public:
         return out;
     }
 
+    const auto& coder() const { return coder_; }
+
 private:
-    static constexpr std::size_t guard = 64;
+    /// Room for a message with bytes around it that must not change.
+    class framed_message {
+    public:
+        framed_message(std::size_t bytes, unsigned char fill) : bytes_(bytes), fill_(fill), room_(bytes + 2 * guard) { std::memset(room_.data(), fill, room_.size()); }
+        std::byte* data() { return room_.data() + guard; }
+        bool guards_intact(std::vector<std::byte>& message)
+        {
+            const auto kept = [fill = fill_](std::byte b) { return b == std::byte{fill}; };
+            message.assign(data(), data() + bytes_);
+            return std::all_of(room_.data(), data(), kept) && std::all_of(data() + bytes_, room_.data() + room_.size(), kept);
+        }
+
+    private:
+        static constexpr std::size_t guard = 64;
+        std::size_t bytes_;
+        unsigned char fill_;
+        gc::exec::host_buffer<std::byte> room_;
+    };
+    std::size_t bytes_of([[maybe_unused]] int round) const
+    {
+        if constexpr (Compressor::rounds > 1) return coder_.bytes(round);
+        else return coder_.bytes();
+    }
     auto start(const Compressor& compressor, setting with)
     {
         for (std::size_t t = 0; t < tensors_.size(); ++t) tensors_[t] = t;

@@ -57,9 +57,12 @@ template <class... Cases> struct by_tensor {
     constexpr by_tensor(Cases... all) : cases(all...) {}
 
     template <class Case> using compressor_of = decltype(Case::use);
+    static_assert(((compressor_of<Cases>::rounds == 1) && ...),
+        "gradcomp: by_tensor puts the messages of one round side by side, and one of its compressors takes several rounds. Write it alone: gc::low_rank sends vectors, and "
+        "matrices where it would not save, dense.");
     static constexpr bool unbiased = (compressor_of<Cases>::unbiased && ...), contractive = (compressor_of<Cases>::contractive && ...);
     static constexpr bool shared_support = (compressor_of<Cases>::shared_support && ...), additive = (compressor_of<Cases>::additive && ...);
-    static constexpr int passes = std::max({compressor_of<Cases>::passes...}), rounds = std::max({compressor_of<Cases>::rounds...});
+    static constexpr int passes = std::max({compressor_of<Cases>::passes...}), rounds = 1;
     static constexpr bool scales_late = (gradcomp::scales_late<compressor_of<Cases>> || ...);
     /// @throws error as the cases' compressors.
     void check() const

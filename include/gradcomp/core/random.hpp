@@ -39,6 +39,7 @@ enum class purpose : std::uint32_t {
     rounding = 4,     ///< stochastic rounding, 32 bits an element (a block of the counter is 4 elements)
     quantize = 5,     ///< stochastic rounding of quantizers, 16 bits an element (a block of the counter is 8 elements)
     arrival = 6,      ///< waiting times of elements that are chosen in proportion to their magnitude, 32 bits an element
+    low_rank = 7,     ///< columns of a factor that starts anew, 32 bits an element; shared by all ranks
     participation = 8 ///< which workers take part in a round; shared by all ranks
 };
 

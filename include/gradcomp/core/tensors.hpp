@@ -27,6 +27,10 @@ struct tensor {
         }
         return n;
     }
+
+    /// As a matrix: the first extent is its rows, the product of the others its columns. A scalar is 1 times 1, a vector has one column.
+    std::size_t rows() const { return shape.empty() ? 1 : shape[0]; }
+    std::size_t columns() const { return rows() == 0 ? 0 : size() / rows(); } ///< 0 where there are no rows
 };
 
 /// The tensors of a model in registration order, packed one behind the other: tensor t is [offset(t), offset(t) + size(t)).

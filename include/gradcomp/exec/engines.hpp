@@ -76,6 +76,12 @@ template <class Executor, class T> class threshold_engine;
 /// their selection; check(executor, layout, number); scatter(executor, layout, target, message, number).
 template <class Executor, class T> class block_norm_engine;
 
+/// Matrices as products of thin factors, in two rounds whose messages add: engine(executor, low_rank_form).
+/// encode(..., rules, now, choice_key, T* message, options) sweeps, leaves all of p behind and writes the long factors; encode_shares(..., rules, now,
+/// const T* sum of the first messages, T* message, options, tally) writes the short ones and the dense tensors, and settles what they hold with the memory;
+/// decode(executor, target, const T* message) with the long factors of the present exchange; keep(const T* sum of the second messages) starts the next one.
+template <class Executor, class T> class low_rank_engine;
+
 /// What a run's random choices start from; step and selection complete it to a random_stream.
 struct choice_key {
     std::uint64_t seed = 0;

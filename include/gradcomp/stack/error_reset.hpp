@@ -31,6 +31,7 @@ template <class Stack, class T> class error_reset<Stack, T, true> {
     using Executor = typename Stack::executor_type::executor;
     using Coder = decltype(std::declval<const typename Stack::memory_type::reset_compressor&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
     using Reduction = typename Stack::reducer_type::template state<T, Executor>;
+    static_assert(Stack::memory_type::reset_compressor::rounds == 1, "gradcomp: gc::cser's reset has one round of messages: write a .reset such as gc::random_block.");
 
 public:
     /// @throws error out_of_memory. `list` and `all` must outlive it.

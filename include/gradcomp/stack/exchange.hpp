@@ -9,6 +9,7 @@
 #include <gradcomp/stack/error_reset.hpp>
 #include <gradcomp/stack/legality.hpp>
 #include <gradcomp/stack/rank_state.hpp>
+#include <gradcomp/stack/rounds.hpp>
 
 #include <limits>
 #include <span>
@@ -25,7 +26,7 @@ template <class Stack, class T> class exchange {
     using Reducer = typename Stack::reducer_type;
     using Executor = typename Stack::executor_type::executor;
     using Coder = decltype(std::declval<const typename Stack::compressor_type&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
-    using Reduction = typename Reducer::template state<T, Executor>;
+    static constexpr int rounds = Stack::compressor_type::rounds;
     using State = rank_state<Stack, T>;
 
 public:
@@ -33,8 +34,9 @@ public:
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), reset_(stack, tensors_, all_, state_), guard_(kind())
-    { if constexpr (requires { reduction_.belongs_to(tensors_); }) reduction_.belongs_to(tensors_); }
+          reductions_(stack.reducer, coder_, tensors_), reset_(stack, tensors_, all_, state_), guard_(kind())
+    {
+    }
 
     exchange(const exchange&) = delete; // its parts point into it
     exchange& operator=(const exchange&) = delete;
@@ -92,15 +94,15 @@ public:
     }
 
     /// target(element, value) for what this rank's message of the last exchange held; with error() it makes up p. For observers.
-    template <class Target> void decode_own(const Target& target) { if (exchanges_ > 0) coder_.decode(state_.team, reduction_.message(), target); }
+    template <class Target> void decode_own(const Target& target) { if (exchanges_ > 0) coder_.decode(state_.team, reductions_.last().message(), target); }
     const Coder& coder() const { return coder_; } ///< for what only this compressor counts, such as threshold's unsent()
     std::uint64_t steps() const { return steps_; }                              ///< calls of step() that took effect
     std::uint64_t exchanges() const { return exchanges_; }                      ///< exchanges that took effect
-    std::size_t message_bytes() const { return coder_.bytes(); }                ///< payload of one rank's message, exact
-    std::size_t header_bytes() const { return reduction_.header_bytes(); }      ///< what travels beside the payload
+    std::size_t message_bytes() const { return coder_.bytes(); }                ///< payload of one rank's message, of all rounds, exact
+    std::size_t header_bytes() const { return reductions_.header_bytes(); }     ///< what travels beside the payload
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); } ///< one rank's message as the reducer sends it
     std::size_t reset_bytes() const { return reset_.bytes(); }                  ///< the same of a reset's message (gc::cser), every few exchanges; else 0
-    const Reduction& reduction() const { return reduction_; }                   ///< the reducer's state, for what it counts
+    const auto& reduction() const { return reductions_.last(); }                ///< the reducer's state (of the last round), for what it counts
     std::uint64_t bad_elements() const { return bad_elements_; }                ///< elements that zero_and_count or reject met so far
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
@@ -173,15 +175,20 @@ private:
         state_.now.step = static_cast<std::uint32_t>(exchanges_);
         const bool voted = vote_;
         const std::uint64_t counted = bad_elements_;
-        const exec::sweep_tally tally = state_.with_rule([&](const auto& rule) {
-            const auto rules = [&, bound = state_.ready(rule)](const segment& piece) { return state_.at_segment(bound, piece, arguments_.gradient(piece.tensor)); };
-            return coder_.encode(state_.team, rules, state_.now, reduction_.message(), state_.sweep_options());
-        });
-        reset_.encode(state_, exchanges_);
-        note(tally);
-        bool rejected = false;
+        exec::sweep_tally tally;
+        bool rejected = false, sent = rounds == 1; // whether something left the memory
         try {
-            rejected = deliver(state_, coder_, reduction_, vote_, state_.now.step);
+            state_.with_rule([&](const auto& rule) {
+                const auto rules = [&, bound = state_.ready(rule)](const segment& piece) { return state_.at_segment(bound, piece, arguments_.gradient(piece.tensor)); };
+                tally = coder_.encode(state_.team, rules, state_.now, reductions_[0].message(), state_.sweep_options());
+                note(tally);
+                if constexpr (rounds > 1) rejected = meet_before_last(rules, tally, sent);
+                return tally;
+            });
+            if (!rejected) {
+                reset_.encode(state_, exchanges_);
+                rejected = deliver(state_, coder_, reductions_.last(), vote_, state_.now.step);
+            }
             if (!rejected) reset_.deliver(state_.now.step);
             // Before anything is committed, for it may fail; and in the first exchange already, for a communicator may take memory at first.
             if (!rejected && (averaging_is_due() || (Memory::feeds_back && exchanges_ == 0 && state_.options.memory.averaging() > 0))) state_.mean_of(state_.e.next());
@@ -190,16 +197,27 @@ private:
                 vote_ = voted;
                 bad_elements_ = counted;
             }
-            reset_.restore(state_, coder_, reduction_.message());
+            if (sent) reset_.restore(state_, coder_, reductions_.last().message());
             throw;
         }
         const bool mine = std::exchange(vote_, false);
         if (rejected) {
-            reset_.restore(state_, coder_, reduction_.message());
+            if (sent) reset_.restore(state_, coder_, reductions_.last().message());
             throw_rejection(mine);
         }
         commit();
         observe(tally);
+    }
+
+    /// The rounds before the last: each gives all ranks a sum on which the next message depends. @return whether any rank voted that the step is bad.
+    template <class Rules> bool meet_before_last(const Rules& rules, exec::sweep_tally& tally, bool& sent)
+    {
+        for (int round = 1; round < rounds; ++round) {
+            if (reductions_[round - 1].exchange(vote_, state_.now.step)) return true;
+            sent = round + 1 == rounds;
+            coder_.encode_next(state_.team, rules, state_.now, round, reductions_.sum(state_.team, coder_, round - 1), reductions_[round].message(), state_.sweep_options(), tally);
+        }
+        return false;
     }
 
     [[noreturn]] void throw_rejection(bool mine) const
@@ -220,12 +238,13 @@ private:
         state_.commit();
         if constexpr (Reducer::updates_at_root) {
             for (auto& kept : state_.server) kept.commit();
-            for_each(state_.team, state_.total, copy_rule<T>{state_.x, reduction_.parameters()});
+            for_each(state_.team, state_.total, copy_rule<T>{state_.x, reductions_.last().parameters()});
             state_.refresh_point();
         } else {
-            state_.apply(coder_, reduction_, state_.x);
+            state_.apply(coder_, reductions_.last(), state_.x);
             reset_.apply(state_);
         }
+        if constexpr (rounds > 1) coder_.accept(reductions_.sum(state_.team, coder_, rounds - 1));
         if (averaging_is_due()) {
             for_each(state_.team, state_.total, copy_rule<T>{state_.e.now(), state_.dense.data()});
             state_.refresh_point();
@@ -254,7 +273,7 @@ private:
     arguments<T> arguments_;
     State state_;
     Coder coder_;
-    Reduction reduction_;
+    reductions<Reducer, T, Executor, rounds> reductions_;
     error_reset<Stack, T> reset_;
     divergence_guard guard_;
     std::uint64_t steps_ = 0, exchanges_ = 0, bad_elements_ = 0;

@@ -73,6 +73,18 @@ template <class Memory, class Server> constexpr bool estimates_meet()
     else return true;
 }
 /// @copydoc bias_is_repaired
+template <class Compressor, class Reducer> constexpr bool all_ranks_see_sums()
+{
+    if constexpr (compressor<Compressor> && reducer<Reducer>) return Compressor::rounds == 1 || (Compressor::additive && !Reducer::updates_at_root);
+    else return true;
+}
+/// @copydoc bias_is_repaired
+template <class Compressor, class Executor> constexpr bool executor_takes_rounds()
+{
+    if constexpr (compressor<Compressor> && executor<Executor>) return Compressor::rounds == 1 || Executor::executor::space == memory_space::host;
+    else return true;
+}
+/// @copydoc bias_is_repaired
 template <class Reducer> constexpr bool can_communicate()
 {
     if constexpr (reducer<Reducer>) {

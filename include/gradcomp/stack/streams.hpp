@@ -85,6 +85,11 @@ template <class T> struct copy_rule {
     const T* from;
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = from[i]; }
 };
+template <class T> struct add_rule {
+    T* to;
+    const T* from;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] += from[i]; }
+};
 template <class T> struct scale_rule {
     T* to;
     const T* from;

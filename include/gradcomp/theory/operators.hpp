@@ -71,6 +71,10 @@ constexpr membership adaptive_random(std::size_t d, std::size_t k) { return rand
 /// The `kept` blocks of the largest norm among `blocks`: they hold at least the mean share of ||x||^2. Tight at equal norms.
 constexpr membership block_top_k(std::size_t blocks, std::size_t kept) { return random_sparsification(kept_share(blocks, kept)); }
 
+/// A matrix projected on `rank` columns of its own, M Q with Q orthonormal, its distribution not changed by signs and orders of its rows: E Q Q^T is then
+/// (rank / side) I for a Q of `side` rows, and the projection keeps ||P^T M||^2 >= ||P^T M Q||^2 = ||M Q||^2. Tight where all singular values are equal.
+constexpr membership low_rank(std::size_t side, std::size_t rank) { return random_sparsification(kept_share(side, rank)); }
+
 /// The elements with |x_i| >= share max |x|, or the `capacity` largest where those are more: B1(q, 1) B2(q, 1) B3(1/q), tight. s = t, at least
 /// 1 / (1 + (d-1) share^2) where they fit (one maximum, the rest just below), and capacity / d where they do not, as for top_k.
 constexpr membership threshold_of_maximum(std::size_t d, double share, std::size_t capacity)

@@ -6,6 +6,7 @@
 #include <gradcomp/exec/cpu/code_engines.hpp>
 #include <gradcomp/exec/cpu/gather_blocks.hpp>
 #include <gradcomp/exec/cpu/late_choice.hpp>
+#include <gradcomp/exec/cpu/low_rank.hpp>
 #include <gradcomp/exec/cpu/scatter.hpp>
 #include <gradcomp/exec/cpu/select.hpp>
 #include <gradcomp/exec/cpu/send_marked.hpp>
