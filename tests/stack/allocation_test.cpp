@@ -182,6 +182,9 @@ TEST_CASE("no step after the first allocates: the error-feedback family")
     CHECK(allocations([](auto c) {
         return gc::policy_stack{.compressor = gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 20}, .memory = gc::psync{}, .reducer = gc::gather_to_root{c}, .local = local};
     }) == 0);
+    CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::ef{}, .reducer = gc::ring{c}, .local = local}; }) == 0);
+    CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::def<gc::staged>{}, .reducer = gc::all_gather{c}}; }) == 0);
+    CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::sign<>{}, .memory = gc::ef{}, .reducer = gc::all_gather{c}, .local = local}; }) == 0);
     CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::delta_scaling{.delta = 0.1}, .memory = gc::def_a{.lambda = 1}, .reducer = gc::ring{c}}; }) == 0);
 }
 

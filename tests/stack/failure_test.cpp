@@ -137,6 +137,12 @@ TEST_CASE("staged memory: a failed or rejected step changes nothing, and its rep
                 .reducer = gc::gather_to_root{communicator, 2}, .local = local, .server = gc::server_momentum{.beta = 0.5}};
         }, 2 * steps + steps / 2 + 1);
     }
+    SUBCASE("low_rank in two rounds: what it keeps from step to step is untouched as well")
+    {
+        staged_survives([](auto communicator) {
+            return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::def<gc::staged>{.lambda = 0.3}, .reducer = gc::ring{communicator}, .local = local};
+        }, 2 * steps);
+    }
     SUBCASE("no memory")
     {
         staged_survives([](auto communicator) {
@@ -233,6 +239,11 @@ TEST_CASE("in-place memory: what was not delivered returns, x stays, and the run
         return gc::policy_stack{.compressor = gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 4}, .memory = gc::psync{},
             .reducer = gc::gather_to_root{communicator, 1}, .local = local};
     };
+    const auto low_rank_ring = [](auto communicator) {
+        return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::ef{}, .reducer = gc::ring{communicator}, .local = local};
+    };
+    for (const int call : {1, 7}) CHECK(in_place_conserves(low_rank_ring, 0, call, false) == ""); // first rounds; those of the second return a rounded message
+    CHECK(in_place_conserves(low_rank_ring, 0, -1, true) == "");
     for (const int call : {1, 4, steps}) {
         CHECK(in_place_conserves(def_ring, 0.3, call, false) == "");
         CHECK(in_place_conserves(ef_gather, 0, call, false) == "");
