@@ -43,7 +43,7 @@ public:
     static constexpr bool dense_server = !Server::touches_only_support;
     /// Whether scales may be postponed: the plain recurrence, whose gradients are taken at x, reads e in its next sweep and nowhere before.
     static constexpr bool postpones = Executor::space == memory_space::host && scales_late<typename Stack::compressor_type> && Memory::feeds_back
-        && !Memory::detached && std::is_same_v<rule_for<Memory, T, T, typename Local::template direction<T, false>, true, false>,
+        && !Memory::detached && !resets_error<Memory> && std::is_same_v<rule_for<Memory, T, T, typename Local::template direction<T, false>, true, false>,
             recurrence_rule<T, T, typename Local::template direction<T, false>, true, false, Memory::storage::is_staged>>;
 
     /// @param list must outlive it. @throws error out_of_memory.
