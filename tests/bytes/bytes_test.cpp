@@ -165,3 +165,10 @@ TEST_CASE("block_top_k of blocks of 100 over the whole model keeps its bytes")
         {{0x0f0d238b68c57de0, 0x58d116ab5b6d33a9}, {0xe4685f7fadff77cf, 0x4eb594697e5a7da4},
             {0x3e6ce58fb3ba26c2, 0x1975d591ab396fd2}, {0xab1f03908b6620b2, 0xb7166b37055b1517}});
 }
+
+TEST_CASE("low_rank of rank 3 keeps its bytes")
+{
+    keeps_its_bytes(gc::low_rank{.rank = 3},
+        {{0xcb16679c1c6689f7, 0xaff3aef82b650d92}, {0x2394db582c0c0390, 0xcfcdd1a792f82861},
+            {0x40371caffcbe7f4d, 0x87890cbede84ac26}, {0xcb9d19698453c033, 0x709b5c6d4f8049b2}});
+}
