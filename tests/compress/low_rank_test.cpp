@@ -346,17 +346,17 @@ TEST_CASE("vectors, and matrices that factors would not shorten, are sent as the
 
 TEST_CASE("zeros, denormals and the largest numbers give no NaN and no Inf")
 {
-    const auto survives = [](auto value, auto scale) {
+    const auto survives = [](auto value, auto factor) {
         using T = decltype(value);
         for (const auto of : {pattern::uniform, pattern::one_hot, pattern::zeros, pattern::ties}) {
             auto x = input<T>(of, 30 * 20, 6);
-            for (T& v : x) v *= scale;
+            for (T& v : x) v *= factor;
             for (const auto& of_all : {compress(30, 20, x, 3), compress(20, 30, x, 3)})
                 for (std::size_t i = 0; i < x.size(); ++i) REQUIRE((gc::is_finite(of_all.sent[i]) && gc::is_finite(of_all.left[i])));
         }
     };
-    for (const float scale : {1e-45f, 1e-38f, 1e-30f, 1e20f, 1e28f, 3e38f}) survives(1.0f, scale);
-    for (const double scale : {5e-324, 1e-300, 1e200, 1e308}) survives(1.0, scale);
+    for (const float all : {1e-45f, 1e-38f, 1e-30f, 1e20f, 1e28f, 3e38f}) survives(1.0f, all);
+    for (const double all : {5e-324, 1e-300, 1e200, 1e308}) survives(1.0, all);
     const auto tiny = compress(30, 20, std::vector<float>(600, 1e-32f), 1);
     CHECK(norm(tiny.sent) == 0);
     CHECK(tiny.left == std::vector<float>(600, 1e-32f));
