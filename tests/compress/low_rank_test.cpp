@@ -278,6 +278,7 @@ TEST_CASE("the other memories train with it, and ranks agree in every bit")
     trains(gc::ef21{}, ring, 1, gc::estimate{});
     trains(gc::momentum_correction{}, ring, 1, gc::descent{});
     trains(gc::ef{}, all_gather, 1, gc::server_momentum{.beta = 0.5});
+    trains(gc::ef{}, [](gc::comm::in_process c) { return gc::framed{gc::all_gather{c}}; }, 1, gc::descent{});
 }
 
 TEST_CASE("matrices of rank at most r are recovered, and nothing stays behind but rounding")
