@@ -213,6 +213,14 @@ concept tile_code = requires(const C code, typename C::value_type p, typename C:
     { code.decode(random, b) } -> std::same_as<typename C::value_type>;
 };
 
+/// Whether a bucket's parameters say that it held NaN or Inf.
+template <class C> GRADCOMP_HD GRADCOMP_INLINE bool is_poisoned(const typename C::value_type* wire)
+{
+    for (int j = 0; j < C::parameters; ++j)
+        if (!is_finite(wire[j])) return true;
+    return false;
+}
+
 /// Bytes of n codes.
 GRADCOMP_HD constexpr std::size_t packed_bytes(std::size_t n, int bits) { return (n * static_cast<std::size_t>(bits) + 7) / 8; }
 

@@ -1,7 +1,7 @@
 /// @file From which magnitude on an element is sent: a fixed one, or one relative to the whole vector.
 #pragma once
 
-#include <gradcomp/core/config.hpp>
+#include <gradcomp/core/scalar.hpp>
 
 namespace gradcomp {
 
@@ -23,7 +23,7 @@ struct magnitude_limit {
     limit_unit unit = limit_unit::absolute;
     double value = 0;
 
-    double of(const measured_magnitudes& p, std::size_t d) const
+    GRADCOMP_HD double of(const measured_magnitudes& p, std::size_t d) const
     {
         switch (unit) {
         case limit_unit::absolute: return value;
@@ -31,7 +31,7 @@ struct magnitude_limit {
         case limit_unit::norm: break;
         }
         // A hair below, lest the mean of equal magnitudes be rounded above all of them.
-        return value * (1 - 0x1p-20) * __builtin_sqrt(p.squares / static_cast<double>(d > 0 ? d : 1));
+        return value * (1 - 0x1p-20) * square_root(p.squares / static_cast<double>(d > 0 ? d : 1));
     }
 };
 

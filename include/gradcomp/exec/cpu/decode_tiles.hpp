@@ -22,13 +22,6 @@ namespace detail {
 template <class Target> inline constexpr bool is_dense = false;
 template <class T> inline constexpr bool is_dense<dense_target<T>> = true;
 
-template <class Code> GRADCOMP_INLINE bool is_poisoned(const typename Code::value_type* wire)
-{
-    for (int j = 0; j < Code::parameters; ++j)
-        if (!is_finite(wire[j])) return true;
-    return false;
-}
-
 template <class Code, class Target> struct decode_body {
     using T = typename Code::value_type;
     Code code;

@@ -118,7 +118,7 @@ private:
             bool one;
             const std::size_t at = i + static_cast<std::size_t>(k);
             const bool inside = Whole || (at >= range.begin && at < range.end);
-            g.at[k] = static_cast<T>(in.gradient.at[k]);
+            g.at[k] = detail::widened(rule, in.gradient.at[k]);
             p[v].at[k] = detail::form(rule, g.at[k], detail::neighbour<Rule>(in, k), mends, one);
             wrong |= static_cast<std::uint32_t>(one && inside) << k;
             bad += one && inside;
