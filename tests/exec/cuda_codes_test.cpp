@@ -1,5 +1,5 @@
 // The warps of quantizers' kernels, run on the CPU, against exec::cpu: the same message, memory and counts, bit for bit.
-#include "cuda_warps.hpp"
+#include "cuda_threads.hpp"
 
 #include <gradcomp/compress/block_sign.hpp>
 #include <gradcomp/compress/cast.hpp>
@@ -21,7 +21,7 @@
 #include <random>
 
 namespace gc = gradcomp;
-using cuda_warps::run_warp, cuda_warps::thread_warp;
+using cuda_threads::thread_warp;
 using gc::exec::non_finite;
 
 namespace {
@@ -80,8 +80,8 @@ std::size_t encode_by_warp(const gc::layout& where, const gc::coded_form& form, 
     bool mends, std::byte* message, WireOf wire_of)
 {
     auto tile = std::make_unique<gc::exec::code_shared<Code>>();
-    std::vector<std::size_t> bad(thread_warp::lanes);
-    run_warp([&](const thread_warp& warp) {
+    std::vector<std::size_t> bad(thread_warp::threads);
+    cuda_threads::run<thread_warp>([&](const thread_warp& warp) {
         for (std::size_t s = 0; s < where.segments.size(); ++s) {
             const gc::segment& piece = where.segments[s];
             for (std::size_t first = 0; first < piece.size; first += gc::code_tile) {
@@ -175,7 +175,7 @@ TEST_CASE_TEMPLATE("codes with means, then scales by a warp, then what stays: si
         for (std::size_t s = 0; s < means.size(); ++s) {
             const gc::segment& piece = where.segments[s];
             if (piece.size == 0) continue;
-            run_warp([&](const thread_warp& warp) {
+            cuda_threads::run<thread_warp>([&](const thread_warp& warp) {
                 const T scale = gc::exec::scale_of_means(warp, means[s].data(), piece.size);
                 if (warp.lane() == 0) wire[form.places[s].parameter] = scale;
             });
@@ -196,8 +196,8 @@ TEST_CASE("a warp sums many buckets' means in the order of tree_sum()")
     std::vector<float> means(1000);
     for (std::size_t i = 0; i < means.size(); ++i) means[i] = 1.0f / static_cast<float>(i + 3);
     const double expected = gc::tree_sum<double>(means.size(), [&](std::size_t i, double sum) { return gc::multiply_add(static_cast<double>(means[i]), 0.3, sum); });
-    std::vector<double> got(thread_warp::lanes);
-    run_warp([&](const thread_warp& warp) {
+    std::vector<double> got(thread_warp::threads);
+    cuda_threads::run<thread_warp>([&](const thread_warp& warp) {
         got[static_cast<std::size_t>(warp.lane())] = gc::exec::detail::warp_tree_sum<double>(
             warp, means.size(), gc::exec::warp_lanes, [&](std::size_t i, double sum) { return gc::multiply_add(static_cast<double>(means[i]), 0.3, sum); });
     });

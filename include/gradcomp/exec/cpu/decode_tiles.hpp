@@ -11,12 +11,6 @@
 
 namespace gradcomp::exec {
 
-/// The target x[i] = v of a vector that nothing holds in a cache: large ones are stored past the caches.
-template <class T> struct dense_target {
-    T* to;
-    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { to[i] = v; }
-};
-
 namespace detail {
 
 template <class Target> inline constexpr bool is_dense = false;

@@ -26,10 +26,9 @@ public:
     device_form(const layout& where, const coded_form& form) : bucket_(form.bucket), parameters_(form.parameters), parameter_bytes_(form.parameter_bytes), bytes_(form.bytes)
     {
         std::vector<coded_piece> pieces;
-        std::vector<tile_place> tiles;
+        const std::vector<tile_place> tiles = cut_by_segments(where);
         for (std::size_t s = 0; s < where.segments.size(); ++s) {
             const gradcomp::segment& piece = where.segments[s];
-            for (std::size_t t = 0; t * tile_elements < piece.size; ++t) tiles.push_back({static_cast<std::uint32_t>(pieces.size()), static_cast<std::uint32_t>(t)});
             pieces.push_back({piece.offset, piece.size, form.places[s].parameter, form.places[s].codes, static_cast<std::uint32_t>(piece.tensor)});
         }
         pieces_ = device_buffer<coded_piece>(pieces.size());

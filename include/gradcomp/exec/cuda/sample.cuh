@@ -85,7 +85,7 @@ template <class T> __device__ void reset_selection(const select_memory<T>& memor
 /// Brackets one selection a block of threads, and resets what the step counts. Margins as exec::cpu: 5 standard deviations below, counted by
 /// lines, since neighbours are alike; the memory lets go at the estimate itself.
 template <class Rule, class T>
-__global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule> over, select_memory<T> memory, device_step<T> at, choice_key key, bool mends)
+__global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule> over, select_memory<T> memory, const std::uint32_t* step, choice_key key, bool mends)
 {
     __shared__ select_shared<T, select_threads> shared;
     __shared__ unsigned long long sums[2];
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule
     if (block.thread() == 0) sums[0] = sums[1] = 0;
     if (s.sample_lines == 0) return; // small: everything is a candidate
     const std::uint32_t lines = s.sample_lines, n = lines * sample_line;
-    const random_stream stream = key.stream(at.now->step, s.key, purpose::sample);
+    const random_stream stream = key.stream(*step, s.key, purpose::sample);
     bits_t<T>* const keys = memory.sample + s.samples;
     for (std::uint32_t k = threadIdx.x; k < n; k += select_threads) {
         const std::uint32_t line = k / sample_line;

@@ -98,6 +98,23 @@ template <class F, class T> struct bound_step : F {
         else return F::again();
     }
 };
+/// A bound rule whose gradients come multiplied by a loss scale; the factor that takes it off lies on the device.
+template <class Rule> struct unscaled_rule : Rule {
+    const typename Rule::value_type* factor;
+    typename Rule::value_type unscale = 1;
+    unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
+    __device__ bool begin()
+    {
+        unscale = *factor;
+        return Rule::begin();
+    }
+    GRADCOMP_HD auto again() const
+    {
+        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) return *this;
+        else return Rule::again();
+    }
+};
+
 template <class F, class T> bound_step<F, T> bind_step(const cuda_stream&, const F& f, const device_step<T>& at) { return {f, at}; }
 
 namespace detail {

@@ -47,13 +47,14 @@ public:
     }
 
     /// Enqueues D + 5 launches, D = 3 digits for float and 6 for double.
-    template <class Rule>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* index,
+    /// @tparam U of the model, which is not T where T are numbers about its elements
+    template <class Rule, class U>
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<U>& at, const choice_key& key, T* message, std::uint32_t* index,
         const sweep_options& options)
     {
         const bool mends = options.bad_elements != non_finite::propagate;
         const auto sample = [&](const detail::select_memory<T>& memory) {
-            detail::sample_kernel<<<memory.selection_count, detail::select_threads, 0, on.stream()>>>(rules, memory, at, key, mends);
+            detail::sample_kernel<<<memory.selection_count, detail::select_threads, 0, on.stream()>>>(rules, memory, &at.now->step, key, mends);
         };
         return select(on, rules, message, index, mends, sample, [](const detail::select_memory<T>&) {});
     }
