@@ -18,11 +18,17 @@ foreach(room IN LISTS cuda_rooms)
     add_executable(test_cuda_${room} ${cuda_files_of_${room}} $<TARGET_OBJECTS:gradcomp_cuda_main>)
     target_include_directories(test_cuda_${room} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(test_cuda_${room} PRIVATE gradcomp::cuda gradcomp_cuda_strict doctest::doctest CUDA::cudart_static)
+    target_compile_definitions(test_cuda_${room} PRIVATE GRADCOMP_ONE_ISA) # the CPU is the reference here, whatever its instructions
     add_test(NAME cuda_${room} COMMAND test_cuda_${room})
     set_tests_properties(cuda_${room} PROPERTIES LABELS cuda SKIP_RETURN_CODE 77 TIMEOUT 900)
     add_dependencies(gradcomp_cuda_programs test_cuda_${room})
     gradcomp_announce(cuda cuda_${room} test_cuda_${room})
 endforeach()
+
+# Allocations of the stack's tests can be made to fail.
+if(TARGET test_cuda_stack)
+    target_link_options(test_cuda_stack PRIVATE LINKER:--wrap=cudaMalloc,--wrap=cudaFree)
+endif()
 
 # Every kernel of a step for every architecture that is supported, and to PTX for those to come; compiled, never run.
 add_library(gradcomp_cuda_architectures OBJECT ${PROJECT_SOURCE_DIR}/tests/exec/cuda_architectures.cu)

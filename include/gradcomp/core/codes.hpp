@@ -128,8 +128,8 @@ GRADCOMP_HD GRADCOMP_INLINE float root_of(float x) { return __builtin_sqrtf(x); 
 GRADCOMP_HD GRADCOMP_INLINE double root_of(double x) { return __builtin_sqrt(x); }
 
 /// The one order in which sums of a bucket are formed: lane j of 32 adds terms j, j + 32, ... in this order; then lane j adds lane j + 16,
-/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles. add(i, sum) gives sum with term i.
-template <class T, class Add> GRADCOMP_HD GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
+/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles (exec/cuda/measure.hpp). add(i, sum) gives sum with term i.
+template <class T, class Add> GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
 {
     T lane[32] = {};
     std::size_t i = 0;
@@ -153,7 +153,7 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T largest_of(const T* p, std::siz
 }
 
 /// Measures a bucket of finite numbers. Sums are formed of numbers scaled by a power of two, so none overflows, and squares do not vanish.
-template <measure What, class T> GRADCOMP_HD GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
+template <measure What, class T> GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
 {
     if constexpr (What == measure::largest) return {largest_of(p, count)};
     if constexpr (What == measure::mean || What == measure::sum) {
