@@ -31,12 +31,12 @@ if(TARGET test_cuda_stack)
 endif()
 
 # Every kernel of a step for every architecture that is supported, and to PTX for those to come; compiled, never run.
-add_library(gradcomp_cuda_architectures OBJECT ${PROJECT_SOURCE_DIR}/tests/exec/cuda_architectures.cu)
+add_library(gradcomp_cuda_architectures OBJECT ${PROJECT_SOURCE_DIR}/tests/exec/cuda_architectures.cu ${PROJECT_SOURCE_DIR}/tests/exec/cuda_codes_architectures.cu)
 target_link_libraries(gradcomp_cuda_architectures PRIVATE gradcomp::cuda gradcomp_cuda_strict)
 set_target_properties(gradcomp_cuda_architectures PROPERTIES CUDA_ARCHITECTURES "80-real;90-real;100-real;100-virtual")
 add_dependencies(gradcomp_cuda_programs gradcomp_cuda_architectures)
 
-add_executable(gradcomp_cuda_bench ${PROJECT_SOURCE_DIR}/bench/cuda/kernels_bench.cu)
+add_executable(gradcomp_cuda_bench ${PROJECT_SOURCE_DIR}/bench/cuda/kernels_bench.cu ${PROJECT_SOURCE_DIR}/bench/cuda/rivals.cu)
 target_link_libraries(gradcomp_cuda_bench PRIVATE gradcomp::cuda gradcomp_cuda_strict CUDA::cudart_static)
 add_dependencies(gradcomp_cuda_programs gradcomp_cuda_bench)
 

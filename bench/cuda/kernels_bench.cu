@@ -1,5 +1,6 @@
 // Each fused kernel against a bare kernel of the same traffic. Results are checked against exec::cpu before anything is timed.
 #include "harness.cuh"
+#include "rivals.cuh"
 
 #include <gradcomp/cuda.cuh>
 
@@ -180,6 +181,7 @@ struct bench {
             }));
         records.push_back({"rival: cub radix sort pairs", n, 4, median(us), 0, 0, 0});
         std::printf("%-46s d %11zu  %10.2f us\n", "rival: cub radix sort pairs", n, median(us));
+        for (const record& rival : rivals_of_top_k(s.g.data(), n, stream)) records.push_back(rival);
     }
 
     /// def + momentum + random_block + update: reads g, m, e, x, writes m, e, z: 28 bytes an element.
@@ -233,6 +235,11 @@ int main(int argc, char** argv)
             b.fused("ef + top_k ratio 100, ties", gc::top_k{.ratio = 100}, n, of(3, 3), of(2, 2), input::ties);
             b.fused("ef + top_k ratio 100, 95 percent zeros", gc::top_k{.ratio = 100}, n, of(3, 3), of(2, 2), input::zeros);
             b.fused("ef + top_k ratio 100, NaN every 97th", gc::top_k{.ratio = 100}, n, of(3, 3), of(2, 2), input::nan);
+            // The floor is that of the streams; messages of 1 to 9 bits add up to a byte an element. Sign's scale takes a second sweep, of 8 bytes.
+            b.fused("ef + sign, exact scale", gc::sign<>{}, n, 0, 0);
+            b.fused("ef + natural, 9 bits", gc::natural<>{}, n, 0, 0);
+            b.fused("ef + qsgd 8 bits", gc::qsgd<>{}, n, 0, 0);
+            b.fused("ef + min_max 8 bits, nearest", gc::min_max<gc::rounding::nearest>{}, n, 0, 0);
             b.alone(n, of(2.5, 1.4), of(1.8, 1.2));
             b.whole_step(n, of(1.25, 1.15), 1.05);
             b.dense_update(n, of(1.15, 1.05), 1.05);

@@ -40,7 +40,7 @@ template <class Gradient> struct run_on_gpu {
     {
         const auto start = toy::start<float>();
         x.fill_from(start.data(), start.size());
-        gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = gc::ring{gc::comm::alone(stream.handle)}, .executor = gc::exec::cuda{stream.handle}};
+        gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{gc::comm::alone(stream.handle)}, .executor = gc::exec::cuda{stream.handle}};
         return stack.attach(toy::tensors, gc::device_view<float>(x.data(), x.size()));
     }
 };
