@@ -62,9 +62,6 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T absolute(T x) { retur
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller(T a, T b) { return b < a ? b : a; }
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T larger(T a, T b) { return a < b ? b : a; }
 
-/// a * b with a rounding of its own: where it is inlined beside p - c, no compiler may merge it into that difference.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE T product(T a, T b) { return multiply_add(a, b, T(-0.0)); }
-
 /// q cut to [0, most]; in two steps, which compilers turn into a minimum and a maximum instead of branches.
 GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t clamped(std::int32_t q, std::int32_t most)
 {

@@ -45,7 +45,7 @@ template <class T> struct pick_marked {
     GRADCOMP_DEVICE bool hits(std::size_t position, T) const { return bits[position / 32] >> (position % 32) & 1u; }
     GRADCOMP_DEVICE bool leaves(T) const { return true; }
     GRADCOMP_DEVICE T share(T p, bool hit) const { return hit ? sent(p) : T(0); }
-    GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : factor * p; }
+    GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : product(factor, p); }
 };
 
 /// One thread's share of a tile between the sweep and the writing of the list.

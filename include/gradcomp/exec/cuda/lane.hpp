@@ -190,7 +190,7 @@ template <class T, bool Scaled> struct lane_all {
     T factor;
     GRADCOMP_DEVICE T share(T p) const
     {
-        if constexpr (Scaled) return factor * p;
+        if constexpr (Scaled) return product(factor, p);
         else return p;
     }
     template <class Access> GRADCOMP_DEVICE bool four(std::size_t position, const pack<T>& p, pack<T>& c) const
