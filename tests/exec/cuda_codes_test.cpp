@@ -104,10 +104,11 @@ template <class T, class Code> void compare(const Code& code, std::size_t bucket
     const auto form = gc::make_coded_form<T>(where, code.bits(), Code::parameters, bucket);
     const gc::exec::choice_key key{.seed = 3, .owner = 2};
     gc::exec::code_engine<gc::exec::cpu_team, T, Code> engine(team, where, form);
-    for (const std::size_t skew : {0u, 1u, 3u})
+    for (const std::size_t skew : {0u, 1u})
         for (const non_finite policy : {non_finite::zero_and_count, non_finite::propagate}) {
+            if (skew > 0 && policy == non_finite::propagate) continue; // a step is a few thousand barriers of 32 threads
             CAPTURE(skew);
-            step_streams<T> a(skew, skew != 3, size), b(skew, skew != 3, size);
+            step_streams<T> a(skew, true, size), b(skew, true, size);
             gc::exec::host_buffer<std::byte> one(form.bytes + 64), two(form.bytes + 64);
             std::fill_n(one.data(), one.size(), std::byte{0x5a});
             std::fill_n(two.data(), two.size(), std::byte{0x5a});
@@ -137,18 +138,28 @@ template <class T, class Code> void compare(const Code& code, std::size_t bucket
 
 } // namespace
 
-TEST_CASE_TEMPLATE("warps that quantize give the CPU's message and memory, whatever a bucket measures and however many bits a code has", T, float, double)
+TEST_CASE("warps that quantize give the CPU's message and memory, whatever a bucket measures and however many bits a code has")
 {
+    using T = float;
     SUBCASE("mean") { compare<T>(gc::sign_code<T>{}, 16); }
     SUBCASE("nothing, 1 bit") { compare<T>(gc::known_sign_code<T>{}, 512); }
-    SUBCASE("nothing, 9 or 12 bits") { compare<T>(gc::natural_code<T>{}, 512); }
+    SUBCASE("nothing, 9 bits") { compare<T>(gc::natural_code<T>{}, 512); }
     SUBCASE("largest, 8 bits") { compare<T>(gc::natural8_code<T>{}, 512); }
     SUBCASE("norm, 3 bits") { compare<T>(gc::linear_code<T, gc::norm::two>(3), 64); }
-    SUBCASE("norm, squares that would overflow") { compare<T>(gc::linear_code<T, gc::norm::two>(8), 512, sizeof(T) == 4 ? T(1e30) : T(1e200)); }
+    SUBCASE("norm, squares that would overflow") { compare<T>(gc::linear_code<T, gc::norm::two>(8), 512, T(1e30)); }
     SUBCASE("sum") { compare<T>(gc::linear_code<T, gc::norm::one>(7), 8); }
     SUBCASE("range") { compare<T>(gc::range_code<T, gc::rounding::stochastic>(5), 32); }
     SUBCASE("range, nearest") { compare<T>(gc::range_code<T, gc::rounding::nearest>(8), 8); }
     SUBCASE("largest, 16 bits") { compare<T>(gc::cast_code<T, gc::half, gc::rounding::nearest>{}, 512); }
+    SUBCASE("levels") { compare<T>(gc::exponential_dithering<>{}.template code<T>(), 128); }
+}
+
+TEST_CASE("warps that quantize numbers of 64 bits give the CPU's message and memory")
+{
+    using T = double;
+    SUBCASE("nothing, 12 bits") { compare<T>(gc::natural_code<T>{}, 512); }
+    SUBCASE("norm, squares that would overflow") { compare<T>(gc::linear_code<T, gc::norm::two>(4), 64, T(1e200)); }
+    SUBCASE("range") { compare<T>(gc::range_code<T, gc::rounding::stochastic>(5), 32); }
     SUBCASE("levels") { compare<T>(gc::exponential_dithering<>{}.template code<T>(), 128); }
 }
 

@@ -36,32 +36,33 @@ struct thread_block {
     void add(std::uint32_t& counter, std::uint32_t x) const { std::atomic_ref(counter).fetch_add(x, std::memory_order_relaxed); }
 };
 
-/// The warp of measure.hpp.
+/// The warp of measure.hpp. Exchanges take two sets of slots in turn: nobody is two of them ahead, so one barrier each is enough.
 struct thread_warp {
     static constexpr int threads = gradcomp::exec::warp_lanes;
     struct storage {
         std::barrier<> gate{threads};
-        std::uint64_t slot[threads];
+        std::uint64_t slots[2][threads];
     };
     storage& shared;
     int id;
+    mutable int turn = 0;
     int lane() const { return id; }
     void sync() const { shared.gate.arrive_and_wait(); }
     template <class X> X exchange(X x, int mask) const
     {
-        std::memcpy(&shared.slot[id], &x, sizeof x);
+        auto& slot = shared.slots[turn ^= 1];
+        std::memcpy(&slot[id], &x, sizeof x);
         sync();
-        std::memcpy(&x, &shared.slot[id ^ mask], sizeof x);
-        sync();
+        std::memcpy(&x, &slot[id ^ mask], sizeof x);
         return x;
     }
     std::uint32_t ballot(bool flag) const
     {
-        shared.slot[id] = flag;
+        auto& slot = shared.slots[turn ^= 1];
+        slot[id] = flag;
         sync();
         std::uint32_t word = 0;
-        for (int l = 0; l < threads; ++l) word |= static_cast<std::uint32_t>(shared.slot[l]) << l;
-        sync();
+        for (int l = 0; l < threads; ++l) word |= static_cast<std::uint32_t>(slot[l]) << l;
         return word;
     }
     bool any(bool flag) const { return ballot(flag) != 0; }

@@ -1,6 +1,7 @@
 /// @file Indices in their shortest form as CUDA kernels write and read them, the same bytes as core/index_code.hpp.
 #pragma once
 
+#include <gradcomp/core/config.hpp>
 #include <gradcomp/core/index_code.hpp>
 
 #include <vector>
