@@ -1,15 +1,14 @@
-/// @file Rivals of top-k that take long to compile, apart from the kernels' benchmark.
+/// @file What else finds the k largest magnitudes on a GPU, timed in the same run.
 #pragma once
 
 #include "harness.cuh"
 
-#include <functional>
 #include <vector>
 
 namespace gpu_bench {
 
-/// Times on n floats in device memory; allocates and frees. Workspaces are reused, but Thrust's, which its sort takes anew each time.
-/// @throws gradcomp::error out_of_memory.
-std::vector<record> rivals_of_top_k(const float* x, std::size_t n, cudaStream_t stream);
+/// Adds a figure for each rival: selection alone, of n / ratio elements among n normal ones; nothing is accumulated, removed or sorted by index, and
+/// ties may go anywhere, so each of them does less than ef + top_k. A rival that does not fit the memory is listed without a figure.
+void time_rivals(std::vector<record>& records, std::size_t n, std::size_t ratio, cudaStream_t stream);
 
 } // namespace gpu_bench

@@ -1,6 +1,7 @@
 /// @file One run of a policy stack on a GPU: every call enqueues on the user's stream and returns; wait() reports.
 #pragma once
 
+#include <gradcomp/comm/finish.hpp>
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cuda/engines.cuh>
@@ -9,10 +10,10 @@
 #include <gradcomp/stack/enqueued_reduction.cuh>
 #include <gradcomp/stack/rank_state.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <span>
-#include <thread>
 #include <utility>
 
 namespace gradcomp::stack {
@@ -82,13 +83,13 @@ public:
     }
 
     /// Enqueues one step. Gradient is T, or __half or __nv_bfloat16 with the memory in float; all tensors packed in list order.
-    /// @throws error size_changed, invalid_argument, device at once; what happens on the device is reported by wait().
+    /// @throws error size_changed, invalid_argument, wrong_memory_space, device at once; what happens on the device is reported by wait().
     template <class Gradient> void step(device_view<const Gradient> gradient)
     {
         advance(gradients_.take(state_.team, gradient));
     }
     /// The same with one view per tensor, for gradients that do not lie packed. A captured step keeps where they lie.
-    /// @throws error size_changed, invalid_argument naming the tensor; device.
+    /// @throws error size_changed, invalid_argument, wrong_memory_space naming the tensor; device.
     template <class Gradient> void step(std::span<const device_view<const Gradient>> gradients)
     {
         advance(gradients_.take(state_.team, gradients));
@@ -101,10 +102,11 @@ public:
     }
 
     /// Enqueues the memory's evaluation point into `destination`. Collective where it needs the other ranks' errors.
-    void evaluate_at(device_view<T> destination)
+    void evaluate_at(device_view<T> destination) { evaluate_at(destination, state_.options.memory.evaluation()); }
+    /// Another evaluation point than the memory's own. The first mean_corrected one allocates where the memory needs none.
+    void evaluate_at(device_view<T> destination, evaluation_point where)
     {
         if (destination.size() != state_.total) throw gradcomp::error(error_code::size_changed, "destination", std::to_string(destination.size()), "must have all elements", {.rank = rank_});
-        const evaluation_point where = state_.options.memory.evaluation();
         if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(state_.team, state_.total, copy_rule<T>{destination.data(), state_.x});
         const T* errors = state_.e.now();
         if (where == evaluation_point::mean_corrected) {
@@ -117,22 +119,19 @@ public:
         for_each(state_.team, state_.total, state_.ready(point_rule<T>{destination.data(), state_.x, errors, scales}));
     }
 
-    /// Waits for all that was enqueued. @throws error device; non_finite when a step since the last wait was rejected; bad_message.
+    /// Waits for all that was enqueued, at most for the communicator's deadline, where it has one: a peer that died does not hang this rank.
+    /// @throws error non_finite when a step since the last wait was rejected; bad_message; device; the communicator's peer_timeout, peer_lost, poisoned.
     void wait()
     {
+        comm::finish(state_.options.reducer.communicator);
         report(state_.team.read_counts());
     }
-    /// The same, not past a deadline. @throws also peer_timeout; what was enqueued may still run.
+    /// The same, not past `deadline`. @throws also peer_timeout, which ends the communicator's group where it has one.
     template <class Clock, class Duration> void wait(std::chrono::time_point<Clock, Duration> deadline)
     {
-        while (true) {
-            const cudaError_t status = cudaStreamQuery(state_.team.stream());
-            if (status == cudaSuccess) return wait();
-            if (status != cudaErrorNotReady) exec::detail::check_cuda(status, "work on the stream");
-            if (Clock::now() >= deadline)
-                throw gradcomp::error(error_code::peer_timeout, "wait", "deadline", "the stream was still at work; a peer may be late or gone", {.rank = rank_});
-            std::this_thread::sleep_for(std::chrono::microseconds(50));
-        }
+        const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline - Clock::now());
+        comm::finish(state_.options.reducer.communicator, state_.team.stream(), std::max(left, std::chrono::microseconds(0)));
+        report(state_.team.read_counts());
     }
 
     std::size_t message_bytes() const { return coder_.bytes(); }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <span>
+#include <vector>
 
 namespace gradcomp::stack {
 namespace detail {
@@ -31,17 +32,17 @@ template <class Gradient> struct incoming_gradients {
 /// Checks what a caller hands to a step. Device memory: a pointer a tensor.
 class device_gradients {
 public:
-    device_gradients(const tensor_list& tensors, int rank) : tensors_(&tensors), rank_(rank), places_(tensors.count()) {}
+    device_gradients(const tensor_list& tensors, int rank) : tensors_(&tensors), rank_(rank), places_(tensors.count()), known_(tensors.count() + 1) {}
 
-    /// @throws error size_changed, invalid_argument.
-    template <class Gradient> incoming_gradients<Gradient> take(const exec::cuda_stream&, device_view<const Gradient> gradient) const
+    /// @throws error size_changed, invalid_argument, wrong_memory_space.
+    template <class Gradient> incoming_gradients<Gradient> take(const exec::cuda_stream&, device_view<const Gradient> gradient)
     {
         if (gradient.size() != tensors_->total())
             throw error(error_code::size_changed, "gradient", std::to_string(gradient.size()), "must have the " + std::to_string(tensors_->total()) + " elements of the tensor list", {.rank = rank_});
-        require_pointer(gradient, {});
+        require_pointer(gradient, {}, known_.back());
         return {gradient.data(), nullptr};
     }
-    /// Enqueues a launch for 256 tensors. @throws error size_changed, invalid_argument naming the tensor; device.
+    /// Enqueues a launch for 256 tensors. @throws error size_changed, invalid_argument, wrong_memory_space naming the tensor; device.
     template <class Gradient> incoming_gradients<Gradient> take(const exec::cuda_stream& on, std::span<const device_view<const Gradient>> gradients)
     {
         if (gradients.size() != tensors_->count())
@@ -50,7 +51,7 @@ public:
             if (gradients[t].size() != tensors_->size(t))
                 throw error(error_code::size_changed, "gradient", std::to_string(gradients[t].size()),
                     "must have the " + std::to_string(tensors_->size(t)) + " elements that attach() saw", {.rank = rank_, .tensor = tensors_->name(t)});
-            require_pointer(gradients[t], tensors_->name(t));
+            require_pointer(gradients[t], tensors_->name(t), known_[t]);
         }
         for (std::size_t first = 0; first < gradients.size(); first += detail::pointer_batch::most) {
             detail::pointer_batch batch{};
@@ -63,14 +64,23 @@ public:
     }
 
 private:
-    template <class Gradient> void require_pointer(device_view<const Gradient> gradient, const std::string& tensor) const
+    /// A kernel that reads host memory ends the process, so each new pointer is asked about; `known` is the last one of its place.
+    template <class Gradient> void require_pointer(device_view<const Gradient> gradient, const std::string& tensor, const void*& known) const
     {
-        if (gradient.data() == nullptr && !gradient.empty()) throw error(error_code::invalid_argument, "gradient", "null", "must point to memory", {.rank = rank_, .tensor = tensor});
+        if (gradient.empty() || gradient.data() == known) return;
+        if (gradient.data() == nullptr) throw error(error_code::invalid_argument, "gradient", "null", "must point to memory", {.rank = rank_, .tensor = tensor});
+        try {
+            exec::detail::require_device_memory(gradient.data(), "gradient");
+        } catch (const error& e) {
+            throw e.at({.rank = rank_, .tensor = tensor});
+        }
+        known = gradient.data();
     }
 
     const tensor_list* tensors_;
     int rank_;
     exec::device_buffer<const void*> places_;
+    std::vector<const void*> known_; ///< a tensor, and last the packed one: pointers that lie in device memory
 };
 
 } // namespace gradcomp::stack
