@@ -20,7 +20,8 @@ training_result train_in_process(const Model& model, const data::dataset& set, c
     const gradcomp::comm::in_process_options patient{.deadline = std::chrono::hours(1), .faults = {}};
     gradcomp::comm::run_ranks(static_cast<int>(settings.workers), [&](gradcomp::comm::in_process communicator) {
         rank_trainer trainer(model, set, settings, job, communicator);
-        const training_result mine = with_stack(job, settings, communicator, [&](const auto& stack) { return trainer.run(stack, progress, label); });
+        const gradcomp::exec::cpu one_thread{.threads = 1}; // the ranks themselves are the threads
+        const training_result mine = with_stack(job, settings, communicator, one_thread, [&](const auto& stack) { return trainer.run(stack, progress, label); });
         if (communicator.rank() == 0) result = mine;
     }, patient);
     return result;

@@ -64,6 +64,12 @@ CLI::Validator known_method()
         "NAME");
 }
 
+CLI::Validator known_device()
+{
+    return CLI::Validator(
+        [](const std::string& text) -> std::string { return text == "cpu" || text == "cuda" ? std::string() : "must be cpu or cuda, not " + text; }, "NAME");
+}
+
 void add_options(CLI::App& app, train_options& options)
 {
     app.add_option("--method", options.methods, "Methods, separated by commas: " + method_names())->delimiter(',')->check(known_method());
@@ -79,6 +85,8 @@ void add_options(CLI::App& app, train_options& options)
     app.add_option("--lambda", options.lambda, "How far def and def_a detach the gradient point, 0 to 1 (default 0.3)")->check(number_in(0.0, 1.0));
     app.add_option("--workers", options.workers, "Workers, each a rank with a batch of 16 images per step (default 8)")->check(whole_in(1, 256));
     app.add_option("--threads", options.threads, "Trainings that run at a time (default: as many as keep the processor busy)")->check(whole_in(1, 256));
+    app.add_option("--device", options.device, "Where models, gradients and messages live: cpu, or cuda, the present GPU, shared by all workers, 16 at most (default cpu)")
+        ->check(known_device());
     app.add_option("--data", options.data,
         "Folder with the gzip idx files of Fashion-MNIST, or the word synthetic (default: the folder in GRADCOMP_DATA, else downloaded once, else synthetic)");
     app.add_option("--out", options.out, "Folder for results.json, results.csv and accuracy.svg (default results)");

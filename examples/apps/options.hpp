@@ -25,6 +25,7 @@ struct train_options {
     double lambda = 0.3;
     std::size_t workers = 8;
     std::size_t threads = 0; ///< trainings at a time; 0: as many as keep the processor busy
+    std::string device = "cpu"; ///< or "cuda"
     std::string data;
     std::string out = "results";
 };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "methods.hpp"
-#include "training.hpp"
+#include "training_result.hpp"
 
 #include <gradcomp/gradcomp.hpp>
 
@@ -13,12 +13,12 @@ namespace apps {
 /// Calls use(stack) with the stack that a job's recipe names; returns what `use` returns.
 ///
 /// All recipes share momentum and weight decay, taken locally before the compression, and plain descent after it.
-template <class Communicator, class Use>
-training_result with_stack(const training_job& job, const training_settings& settings, Communicator communicator, Use&& use)
+/// @param executor where each rank's loops run; communicator and executor share a memory space.
+template <class Communicator, class Executor, class Use>
+training_result with_stack(const training_job& job, const training_settings& settings, Communicator communicator, const Executor& executor, Use&& use)
 {
     namespace gc = gradcomp;
     const gc::momentum local{.beta = settings.momentum, .weight_decay = settings.weight_decay};
-    const gc::exec::cpu one_thread{.threads = 1}; // the ranks themselves are the threads
     const auto block_stack = [&](auto memory) {
         return use(gc::policy_stack{.compressor = gc::random_block{.ratio = job.ratio},
             .memory = memory,
@@ -27,7 +27,7 @@ training_result with_stack(const training_job& job, const training_settings& set
             .server = gc::descent{},
             .period = 1,
             .seed = job.seed,
-            .executor = one_thread});
+            .executor = executor});
     };
     switch (job.trains_as) {
     case recipe::sgd:
@@ -38,7 +38,7 @@ training_result with_stack(const training_job& job, const training_settings& set
             .server = gc::descent{},
             .period = 1,
             .seed = job.seed,
-            .executor = one_thread});
+            .executor = executor});
     case recipe::none: return block_stack(gc::none_accepting_bias{});
     case recipe::ef: return block_stack(gc::ef{});
     case recipe::saef: return block_stack(gc::saef{});
@@ -51,7 +51,7 @@ training_result with_stack(const training_job& job, const training_settings& set
             .server = gc::descent{},
             .period = 1,
             .seed = job.seed,
-            .executor = one_thread});
+            .executor = executor});
     case recipe::ia:
         return use(gc::policy_stack{.compressor = gc::delta_scaling{.delta = 1.0 / job.ratio},
             .memory = gc::def_a{.lambda = 1.0},
@@ -60,7 +60,7 @@ training_result with_stack(const training_job& job, const training_settings& set
             .server = gc::descent{},
             .period = 1,
             .seed = job.seed,
-            .executor = one_thread});
+            .executor = executor});
     }
     throw std::logic_error("a recipe without a stack");
 }

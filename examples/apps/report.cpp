@@ -86,6 +86,7 @@ record to_record(const report_context& context, const method& what, const finish
     const training_settings& settings = context.settings;
     const training_result& result = run.result;
     record fields = start_record(context.program);
+    if (context.device != "cpu") fields.set("machine", fields.text("machine") + ", " + context.device);
     fields.set("data", context.data).set("method", what.name).set("compressor", what.compressor).set("memory", what.memory).set("reducer", what.reducer);
     fields.set("ratio", run.job.ratio).set("lambda", lambda_of(what, settings)).set("seed", static_cast<std::int64_t>(run.job.seed));
     fields.set("epochs", static_cast<std::int64_t>(settings.epochs)).set("workers", static_cast<std::int64_t>(settings.workers));
@@ -112,7 +113,8 @@ std::string describe(const report_context& context)
 {
     const training_settings& settings = context.settings;
     return "MLP on " + context.data + " data, " + std::to_string(settings.workers) + " workers x " + std::to_string(settings.batch) + " images, " +
-        std::to_string(settings.epochs) + " epochs, learning rate " + plain(settings.learning_rate) + ", lambda " + plain(settings.lambda);
+        std::to_string(settings.epochs) + " epochs, learning rate " + plain(settings.learning_rate) + ", lambda " + plain(settings.lambda) +
+        (context.device == "cpu" ? "" : ", on one " + context.device);
 }
 
 std::vector<record> to_records(const report_context& context, const std::vector<finished_job>& jobs)

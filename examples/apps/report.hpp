@@ -22,6 +22,7 @@ struct report_context {
     std::string program;
     std::string data; ///< the data set's name; "synthetic" shows everywhere
     training_settings settings;
+    std::string device = "cpu"; ///< or the GPU's name
 };
 
 /// One line saying what was trained on what, for headings.

@@ -1,6 +1,7 @@
 /// @file The main job: trains an MLP on Fashion-MNIST with several workers, dense and compressed, and shows what compression cost and saved.
 
 #include "chart.hpp"
+#include "cuda/mlp_training.hpp"
 #include "data/error.hpp"
 #include "data/fashion_mnist.hpp"
 #include "mlp_training.hpp"
@@ -37,13 +38,14 @@ std::vector<finished_job> run_jobs(const data::dataset& set, const report_contex
 {
     const step_schedule schedule(context.settings.epochs, set.train.count, context.settings.workers, context.settings.batch, context.settings.learning_rate);
     const models::mlp model;
+    const auto train = context.device == "cpu" ? train_mlp : train_mlp_on_cuda;
     progress_bar progress("training", schedule.steps() * jobs.size());
     std::vector<std::optional<training_result>> results(jobs.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&] {
         for (std::size_t at = next++; at < jobs.size(); at = next++) {
             try {
-                results[at] = train_mlp(model, set, context.settings, jobs[at], progress, label_of(context, jobs[at]));
+                results[at] = train(model, set, context.settings, jobs[at], progress, label_of(context, jobs[at]));
                 if (const std::size_t missing = schedule.steps() - results[at]->steps; missing > 0)
                     progress.add(missing, label_of(context, jobs[at]) + " broke off");
             } catch (const std::exception& error) {
@@ -92,12 +94,24 @@ data::dataset load_data(const std::string& folder)
     }
 }
 
+/// The GPU's name, or "cpu". A device that is not there is better known now than after the data have been read.
+std::string check_device(const train_options& options)
+{
+    if (options.device == "cpu") return options.device;
+    const cuda_device found = find_cuda_device();
+    if (!found.problem.empty()) throw option_error("--device cuda: " + found.problem);
+    if (options.workers > most_workers_on_device)
+        throw option_error("--workers = " + std::to_string(options.workers) + ": with --device cuda at most " + std::to_string(most_workers_on_device) + " share a GPU");
+    return found.name;
+}
+
 int run(const train_options& options)
 {
+    const std::string device = check_device(options);
     check_out(options.out);
     const data::dataset set = load_data(options.data);
     for (const std::string& note : set.notes) std::printf("%s\n", note.c_str());
-    report_context context{.program = "train_fashion", .data = set.name, .settings = {}};
+    report_context context{.program = "train_fashion", .data = set.name, .settings = {}, .device = device};
     context.settings.workers = options.workers;
     context.settings.epochs = options.epochs;
     context.settings.learning_rate = options.learning_rate;

@@ -2,8 +2,12 @@
 #pragma once
 
 #include <gradcomp/comm/alone.cuh>
+#include <gradcomp/exec/cuda/block_norms.cuh>
+#include <gradcomp/exec/cuda/chain.cuh>
 #include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/exec/cuda/sign.cuh>
 #include <gradcomp/exec/cuda/subset.cuh>
+#include <gradcomp/exec/cuda/threshold.cuh>
 #include <gradcomp/exec/cuda/top_k.cuh>
 #include <gradcomp/gradcomp.hpp>
 #include <gradcomp/stack/device_exchange.cuh>

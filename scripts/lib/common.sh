@@ -89,6 +89,7 @@ apt_install() # PACKAGES...
     $prefix env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" >/dev/null
 }
 
+cuda_device_present() { command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }
 nvcc_present() { command -v "${CUDACXX:-nvcc}" >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ]; }
 
 # need_packages "REQUIRED..." "OPTIONAL...": installs what is missing where that is allowed. A required package that stays

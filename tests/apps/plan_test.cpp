@@ -82,6 +82,8 @@ TEST_CASE("options: the defaults are the main job")
     CHECK(none.options->learning_rate == 0.05);
     CHECK(none.options->lambda == 0.3);
     CHECK(none.options->workers == 8);
+    CHECK(none.options->device == "cpu");
+    CHECK(parsed({"--device", "cuda"}).options->device == "cuda");
     CHECK(none.options->seeds == std::vector<std::uint64_t>{1});
 }
 
@@ -101,7 +103,7 @@ TEST_CASE("options: a value out of range ends with code 2 and a line that names 
     const std::vector<std::pair<const char*, const char*>> wrong = {{"--ratio", "0.5"}, {"--ratio", "nan"}, {"--ratio", "inf"}, {"--ratio", "-1"},
         {"--ratio", "64x"}, {"--epochs", "0"}, {"--epochs", "1.5"}, {"--epochs", "-3"}, {"--seed", "-1"}, {"--seed", "99999999999999999999"},
         {"--learning-rate", "0"}, {"--learning-rate", "nan"}, {"--learning-rate", "-0.1"}, {"--lambda", "1.01"}, {"--lambda", "-0.1"}, {"--workers", "0"},
-        {"--workers", "257"}, {"--threads", "0"}, {"--method", "sdg"}};
+        {"--workers", "257"}, {"--threads", "0"}, {"--method", "sdg"}, {"--device", "gpu"}};
     for (const auto& [option, value] : wrong) {
         CAPTURE(option);
         CAPTURE(value);
@@ -244,6 +246,10 @@ TEST_CASE("report: a record per method with the fields of a training record, in 
     CHECK(json[0]["method"] == "sgd");
     CHECK(json[0]["lambda"].is_null());
     CHECK(json[0]["data"] == "synthetic");
+    report_context on_gpu = context;
+    on_gpu.device = "Some GPU";
+    CHECK(to_records(on_gpu, some_results())[0].text("machine") == json[0]["machine"].get<std::string>() + ", Some GPU");
+    CHECK(describe(on_gpu) == describe(context) + ", on one Some GPU");
     CHECK(json[0]["total_bytes"] == 1016 * 8 * 100);
     CHECK(json[1]["diverged"] == true);
     CHECK(json[3]["method"] == "psync");

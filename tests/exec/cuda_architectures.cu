@@ -1,5 +1,6 @@
 // The kernels of a step, compiled for every supported architecture and to PTX. Nothing here runs.
-#include <gradcomp/exec/cuda/engines.cuh>
+#include "cuda_one_step.cuh"
+
 #include <gradcomp/exec/cuda/subset.cuh>
 #include <gradcomp/exec/cuda/top_k.cuh>
 
@@ -7,25 +8,6 @@
 #include <gradcomp/compress/rand_k.hpp>
 #include <gradcomp/compress/random_block.hpp>
 #include <gradcomp/compress/top_k.hpp>
-#include <gradcomp/memory/recurrence.hpp>
-#include <gradcomp/optim/momentum.hpp>
-#include <gradcomp/optim/plain_gradient.hpp>
-#include <gradcomp/stack/streams.hpp>
-
-namespace gc = gradcomp;
-
-template <class T, class Gradient, class Direction, bool Point, class Compressor> void one_step(const Compressor& compressor, const Direction& direction)
-{
-    const gc::exec::cuda_stream on;
-    const gc::tensor_list list;
-    const std::vector<std::size_t> tensors;
-    auto coder = compressor.template start<T>(on, gc::coder_start{&list, &tensors, 1, 0});
-    const gc::exec::device_step<T> at;
-    const auto rule = gc::exec::bind_step(on, gc::recurrence_rule<T, Gradient, Direction, true, Point, false>(direction), at);
-    coder.encode(on, gc::exec::packed_rule<std::remove_const_t<decltype(rule)>>{rule}, at, nullptr, {});
-    coder.check(on, nullptr);
-    coder.decode(on, nullptr, gc::exec::bind_step(on, gc::stack::update_target<T, Point>{}, at));
-}
 
 void all_steps()
 {

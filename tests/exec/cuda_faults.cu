@@ -12,9 +12,10 @@ __global__ void race(int* x)
     x[threadIdx.x] = shared[63 - threadIdx.x]; // no barrier in between
 }
 __global__ void read_only(const int* from, int* to) { *to = *from; }
-__global__ void some_wait()
+__global__ void some_wait(int* x)
 {
-    if (threadIdx.x < 16) __syncthreads(); // the others never come
+    if (threadIdx.x < 40) __syncthreads(); // the others never come
+    x[threadIdx.x] = 1;
 }
 
 int main(int argc, char** argv)
@@ -24,7 +25,7 @@ int main(int argc, char** argv)
     if (std::strcmp(argv[1], "memcheck") == 0) outside<<<1, 1>>>(x);
     else if (std::strcmp(argv[1], "racecheck") == 0) race<<<1, 64>>>(x);
     else if (std::strcmp(argv[1], "initcheck") == 0) read_only<<<1, 1>>>(x, y);
-    else if (std::strcmp(argv[1], "synccheck") == 0) some_wait<<<1, 32>>>();
+    else if (std::strcmp(argv[1], "synccheck") == 0) some_wait<<<1, 64>>>(x);
     else return 2;
     return cudaDeviceSynchronize() == cudaSuccess ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 // Top-k as the CUDA kernels do it, on the CPU: lanes that list candidates, and the code of a block of threads, on real threads.
 #include "cuda_lanes.hpp"
+#include "cuda_threads.hpp"
 
 #include <gradcomp/core/kept.hpp>
 #include <gradcomp/exec/cuda/compact.hpp>
@@ -10,50 +11,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <barrier>
 #include <cmath>
 #include <limits>
 #include <random>
-#include <thread>
 
 namespace gc = gradcomp;
+using cuda_threads::thread_block;
 using gc::exec::lane_counts;
 
 namespace {
-
-/// A block of threads for select_block.hpp: std::thread and std::barrier.
-struct thread_block {
-    static constexpr int threads = 16;
-    struct storage {
-        std::barrier<> gate{threads};
-        std::uint32_t partial[threads];
-    };
-    storage& shared;
-    int id;
-    int thread() const { return id; }
-    void sync() const { shared.gate.arrive_and_wait(); }
-    void exclusive_sum(std::uint32_t x, std::uint32_t& before, std::uint32_t& total) const
-    {
-        shared.partial[id] = x;
-        sync();
-        before = total = 0;
-        for (int t = 0; t < threads; ++t) {
-            if (t < id) before += shared.partial[t];
-            total += shared.partial[t];
-        }
-        sync();
-    }
-    void add(std::uint32_t& counter, std::uint32_t x) const { std::atomic_ref(counter).fetch_add(x, std::memory_order_relaxed); }
-};
-
-template <class F> void run_block(const F& f)
-{
-    thread_block::storage shared;
-    std::vector<std::thread> team;
-    for (int t = 0; t < thread_block::threads; ++t) team.emplace_back([&, t] { f(thread_block{shared, t}); });
-    for (std::thread& t : team) t.join();
-}
 
 /// Inputs: continuous, tied, constant, with NaN and Inf.
 template <class T> std::vector<T> inputs(std::size_t n, int flavour, std::uint64_t seed)
@@ -123,7 +89,7 @@ TEST_CASE_TEMPLATE("a block of threads finds the k largest, ties to the lowest i
                 std::vector<std::uint32_t> histogram(radix<T>::most_values);
                 gc::exec::digit_search<T> shared{};
                 std::uint32_t above_sum = 0, ties_sum = 0;
-                run_block([&](const thread_block& block) {
+                cuda_threads::run<thread_block>([&](const thread_block& block) {
                     const auto source = [&](std::size_t i) { return x[i]; };
                     gc::exec::digit_search<T> found{0, k};
                     for (int digit = 0; digit < radix<T>::digits; ++digit) {
@@ -162,7 +128,7 @@ TEST_CASE("parts of a selection write side by side what one would write alone")
     std::uint32_t ties_before = 0, above_before = 0;
     for (std::size_t from = 0; from < x.size(); from += 733) {
         const std::size_t to = std::min(x.size(), from + 733);
-        run_block([&](const thread_block& block) {
+        cuda_threads::run<thread_block>([&](const thread_block& block) {
             gc::exec::take_winners<float>(
                 block, [&](std::size_t i) { return x[i]; }, from, to, threshold, quota, ties_before, above_before + std::min(ties_before, quota),
                 [&](std::size_t i, float, std::uint32_t slot) { got.at(slot) = i; }, [](std::size_t, float) {});

@@ -1,65 +1,9 @@
 // Whole steps on the GPU against the same stack on the CPU: one rank, the same gradients, bit for bit; graphs; rejected steps.
-#include <gradcomp/cuda.cuh>
-
-#include "toy.hpp"
-
-#include <doctest/doctest.h>
+#include "cuda_compare.cuh"
 
 #include <limits>
 
-namespace gc = gradcomp;
-
-namespace {
-
-template <class T> std::vector<T> read(gc::device_view<const T> from)
-{
-    std::vector<T> copy(from.size());
-    if (!copy.empty()) REQUIRE(cudaMemcpy(copy.data(), from.data(), from.size_bytes(), cudaMemcpyDeviceToHost) == cudaSuccess);
-    return copy;
-}
-
-/// The user's stream, non-blocking, so that nothing is ordered by accident.
-struct own_stream {
-    cudaStream_t handle = nullptr;
-    own_stream() { REQUIRE(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking) == cudaSuccess); }
-    ~own_stream() { cudaStreamDestroy(handle); }
-};
-
-template <template <class> class Reducer, class Compressor, class Memory, class Local, class Server>
-void compare(const Compressor& compressor, const Memory& memory, const Local& local, const Server& server, std::uint32_t period)
-{
-    own_stream stream;
-    gc::comm::in_process_group group(1);
-    gc::policy_stack cpu{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::in_process>{gc::comm::in_process(group, 0)}, .local = local, .server = server,
-        .period = period};
-    gc::policy_stack gpu{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::alone>{gc::comm::alone(stream.handle)}, .local = local, .server = server,
-        .period = period, .executor = gc::exec::cuda{stream.handle}};
-    std::vector<float> x = toy::start<float>();
-    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
-    dx.fill_from(x.data(), x.size());
-    auto host = cpu.attach(toy::tensors, x);
-    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
-    for (std::uint64_t step = 0; step < 24; ++step) {
-        const auto g = toy::gradient<float>(host.gradient_point(), 0, step);
-        dg.fill_from(g.data(), g.size());
-        const double rate = step < 12 ? 0.1 : 0.05;
-        host.step(g, rate);
-        device.step(gc::device_view<const float>(dg.data(), dg.size()), rate);
-        device.wait();
-        CAPTURE(step);
-        REQUIRE(read<float>(device.gradient_point()) == toy::copy(host.gradient_point()));
-        REQUIRE(read<float>(device.parameters()) == toy::copy(host.parameters()));
-        REQUIRE(read<float>(device.error()) == toy::copy(host.error()));
-    }
-    std::vector<float> at(toy::size);
-    gc::exec::device_buffer<float> dat(toy::size);
-    host.evaluate_at(at);
-    device.evaluate_at({dat.data(), dat.size()});
-    device.wait();
-    CHECK(read<float>({dat.data(), dat.size()}) == at);
-}
-
-} // namespace
+using namespace cuda_stack;
 
 TEST_CASE("every memory of the family moves as on the CPU")
 {

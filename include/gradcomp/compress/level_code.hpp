@@ -42,7 +42,7 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
 
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
-        const T y = absolute(p) * b.inverse;
+        const T y = product(absolute(p), b.inverse);
         std::uint32_t k = 0;
         for (std::uint32_t step = 64; step > 0; step /= 2) k += level[k + step] <= y ? step : 0;
         const T low = level[k], gap = level[k + 1] - low, above = y - low;

@@ -62,9 +62,6 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T absolute(T x) { retur
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller(T a, T b) { return b < a ? b : a; }
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T larger(T a, T b) { return a < b ? b : a; }
 
-/// a * b with a rounding of its own: where it is inlined beside p - c, no compiler may merge it into that difference.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE T product(T a, T b) { return multiply_add(a, b, T(-0.0)); }
-
 /// q cut to [0, most]; in two steps, which compilers turn into a minimum and a maximum instead of branches.
 GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t clamped(std::int32_t q, std::int32_t most)
 {
@@ -128,8 +125,8 @@ GRADCOMP_HD GRADCOMP_INLINE float root_of(float x) { return __builtin_sqrtf(x); 
 GRADCOMP_HD GRADCOMP_INLINE double root_of(double x) { return __builtin_sqrt(x); }
 
 /// The one order in which sums of a bucket are formed: lane j of 32 adds terms j, j + 32, ... in this order; then lane j adds lane j + 16,
-/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles. add(i, sum) gives sum with term i.
-template <class T, class Add> GRADCOMP_HD GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
+/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles (exec/cuda/measure.hpp). add(i, sum) gives sum with term i.
+template <class T, class Add> GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
 {
     T lane[32] = {};
     std::size_t i = 0;
@@ -153,7 +150,7 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T largest_of(const T* p, std::siz
 }
 
 /// Measures a bucket of finite numbers. Sums are formed of numbers scaled by a power of two, so none overflows, and squares do not vanish.
-template <measure What, class T> GRADCOMP_HD GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
+template <measure What, class T> GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
 {
     if constexpr (What == measure::largest) return {largest_of(p, count)};
     if constexpr (What == measure::mean || What == measure::sum) {
@@ -212,6 +209,14 @@ concept tile_code = requires(const C code, typename C::value_type p, typename C:
     { code.encode(p, b, random) } -> std::same_as<std::uint32_t>;
     { code.decode(random, b) } -> std::same_as<typename C::value_type>;
 };
+
+/// Whether a bucket's parameters say that it held NaN or Inf.
+template <class C> GRADCOMP_HD GRADCOMP_INLINE bool is_poisoned(const typename C::value_type* wire)
+{
+    for (int j = 0; j < C::parameters; ++j)
+        if (!is_finite(wire[j])) return true;
+    return false;
+}
 
 /// Bytes of n codes.
 GRADCOMP_HD constexpr std::size_t packed_bytes(std::size_t n, int bits) { return (n * static_cast<std::size_t>(bits) + 7) / 8; }

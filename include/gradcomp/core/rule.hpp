@@ -73,4 +73,11 @@ template <class T> struct read_rule : rule_streams<T, T, 0, 0> {
 };
 static_assert(sweep_rule<read_rule<float>>);
 
+/// p = stream[i], whose place is taken by what the message misses of it: how a second compressor works on what a first one kept.
+template <class T> struct remainder_rule : rule_streams<T, T, 0, 1> {
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T*) const { return g; }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T p, T c, T* y) const { y[0] = p - c; }
+};
+static_assert(sweep_rule<remainder_rule<float>>);
+
 } // namespace gradcomp

@@ -27,6 +27,9 @@ GRADCOMP_HD GRADCOMP_INLINE double multiply_add(double a, double b, double c)
 #endif
 }
 
+/// a * b with a rounding of its own: where it is inlined beside a sum or a difference such as p - c, no compiler may merge the two.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE T product(T a, T b) { return multiply_add(a, b, T(-0.0)); }
+
 /// The square root, correctly rounded on every target.
 GRADCOMP_HD GRADCOMP_INLINE float square_root(float x)
 {

@@ -25,6 +25,12 @@ namespace gradcomp::exec {
 template <class F, class T>
 concept target = requires(const F f, std::size_t i, T v) { f(i, v); };
 
+/// The target x[i] = v of a vector that nothing holds in a cache: the CPU stores large ones past the caches.
+template <class T> struct dense_target {
+    T* to;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { to[i] = v; }
+};
+
 /// What a dense message holds of p: all of it, a fixed share of it, or nothing, and then there is no message.
 struct whole_share {};
 template <class T> struct scaled_share {

@@ -20,13 +20,19 @@ template <class Communicator> struct gather_to_root {
     static constexpr const char* name = "gather_to_root";
     int rank() const { return communicator.rank(); }
     int size() const { return communicator.size(); }
+    /// @throws error invalid_option for a root outside [0, size).
+    int checked_root() const
+    {
+        if (root < 0 || root >= size()) throw error(error_code::invalid_option, "root", std::to_string(root), "must be a rank, below " + std::to_string(size()));
+        return root;
+    }
 
     /// The memory of a run.
     template <class T, class Executor> class state {
     public:
         /// @throws error invalid_option for a root outside [0, size).
         state(const gather_to_root& options, std::size_t, std::size_t bytes, std::size_t parameters)
-            : communicator_(options.communicator), root_(checked_root(options)), bytes_(bytes), mine_(gathered_stride(bytes)),
+            : communicator_(options.communicator), root_(options.checked_root()), bytes_(bytes), mine_(gathered_stride(bytes)),
               all_(is_root() ? gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()) : 0),
               news_(sizeof(gathered_header) + parameters * sizeof(T)), headers_(is_root() ? static_cast<std::size_t>(options.communicator.size()) : 0)
         {
@@ -64,12 +70,6 @@ template <class Communicator> struct gather_to_root {
         }
 
     private:
-        static int checked_root(const gather_to_root& options)
-        {
-            if (options.root < 0 || options.root >= options.communicator.size())
-                throw error(error_code::invalid_option, "root", std::to_string(options.root), "must be a rank, below " + std::to_string(options.communicator.size()));
-            return options.root;
-        }
         const std::byte* frame(std::size_t r) const { return all_.data() + r * mine_.size(); }
 
         Communicator communicator_;

@@ -1,37 +1,27 @@
 /// @file One run of a policy stack on a GPU: every call enqueues on the user's stream and returns; wait() reports.
 #pragma once
 
+#include <gradcomp/comm/finish.hpp>
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/stack/device_gradients.cuh>
+#include <gradcomp/stack/device_step.cuh>
 #include <gradcomp/stack/enqueued_reduction.cuh>
 #include <gradcomp/stack/rank_state.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
-#include <thread>
+#include <span>
 #include <utility>
 
 namespace gradcomp::stack {
-namespace detail {
-
-template <class T> __global__ void set_rate_kernel(step_state<T>* state, T rate) { state->learning_rate = rate; }
-
-/// The end of an exchange: the step counts only when it was accepted, and the next vote starts anew.
-template <class T> __global__ void advance_kernel(step_state<T>* state, exec::device_counts* counts)
-{
-    if (counts->verdict == 0) ++state->step;
-    else ++counts->rejected;
-    counts->bad_now = 0;
-}
-
-} // namespace detail
-
 /// What policy_stack::attach() gives for parameters in device memory. A step allocates nothing and waits for nothing.
 ///
 /// Step number, learning rate and the ranks' verdict lie on the device, so a step can be captured in a CUDA graph and replayed: with fresh
-/// random choices, and with the learning rate that set_learning_rate() enqueued before. With staged memory capture an even number of
-/// exchanges, with a period whole periods, for the host turns its streams once an exchange. A rejected step leaves x as it was on every rank;
+/// random choices, and with the learning rate and loss scale that were enqueued before. With staged memory, or a server's state behind
+/// gather_to_root, capture an even number of exchanges, with a period whole periods, for the host turns its streams once an exchange. A rejected step leaves x as it was on every rank;
 /// wait() says so. Not thread-safe: one exchange belongs to one rank.
 template <class Stack, class T> class device_exchange {
     using Memory = typename Stack::memory_type;
@@ -46,15 +36,17 @@ public:
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reduction_(stack.reducer, coder_.elements(), coder_.bytes())
+          reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), factor_(1), guard_(1), gradients_(tensors_, rank_)
     {
         if constexpr (requires { stack.reducer.communicator.stream(); })
             if (stack.reducer.communicator.stream() != state_.team.stream())
                 throw gradcomp::error(error_code::invalid_option, "executor.stream", "another stream", "must be the communicator's, or their work is in no order");
-        if (state_.has_point && stack.period > 1) {
-            local_layout_ = make_layout(tensors_, all_, scope::per_tensor, [](std::size_t) { return std::size_t{0}; });
-            local_.emplace(state_.team, local_layout_);
-        }
+        local_layout_ = make_layout(tensors_, all_, scope::per_tensor, [](std::size_t) { return std::size_t{0}; });
+        tiles_ = exec::device_tiles(local_layout_);
+        if (state_.has_point && stack.period > 1) local_.emplace(state_.team, local_layout_);
+        const detail::device_guard fresh;
+        guard_.fill_from(&fresh, 1);
+        set_loss_scale(1);
         wait();
     }
     device_exchange(const device_exchange&) = delete;
@@ -73,15 +65,34 @@ public:
         exec::detail::check_launch("set_rate_kernel");
     }
 
+    /// Enqueues the factor by which the loss was multiplied, so that small gradients survive in 16 bits: the gradients of the steps that are enqueued after
+    /// it are divided by it before anything else. One that is too large makes NaN or Inf, and `reject` then skips the step. @throws error invalid_option.
+    void set_loss_scale(double loss_scale)
+    {
+        const T factor = T(1) / static_cast<T>(loss_scale);
+        if (!(is_finite(factor) && factor > T(0))) throw gradcomp::error(error_code::invalid_option, "loss_scale", text_of(loss_scale), "must be above 0, and finite as its inverse", {.rank = rank_});
+        detail::set_factor_kernel<<<1, 1, 0, state_.team.stream()>>>(factor_.data(), factor);
+        exec::detail::check_launch("set_factor_kernel");
+    }
+    /// The same for a scale that lies on the device, as a framework's scaler keeps it; it is read on the stream.
+    void set_loss_scale(device_view<const float> loss_scale)
+    {
+        if (loss_scale.size() != 1) throw gradcomp::error(error_code::invalid_argument, "loss_scale", std::to_string(loss_scale.size()), "must be one number", {.rank = rank_});
+        detail::invert_scale_kernel<<<1, 1, 0, state_.team.stream()>>>(factor_.data(), loss_scale.data());
+        exec::detail::check_launch("invert_scale_kernel");
+    }
+
     /// Enqueues one step. Gradient is T, or __half or __nv_bfloat16 with the memory in float; all tensors packed in list order.
-    /// @throws error size_changed, invalid_argument, device at once; what happens on the device is reported by wait().
+    /// @throws error size_changed, invalid_argument, wrong_memory_space, device at once; what happens on the device is reported by wait().
     template <class Gradient> void step(device_view<const Gradient> gradient)
     {
-        if (gradient.size() != state_.total)
-            throw gradcomp::error(error_code::size_changed, "gradient", std::to_string(gradient.size()), "must have the " + std::to_string(state_.total) + " elements of the tensor list", {.rank = rank_});
-        if (gradient.data() == nullptr && state_.total > 0) throw gradcomp::error(error_code::invalid_argument, "gradient", "null", "must point to memory", {.rank = rank_});
-        if (++steps_ % state_.options.period == 0) exchange_messages(gradient.data());
-        else step_locally(gradient.data());
+        advance(gradients_.take(state_.team, gradient));
+    }
+    /// The same with one view per tensor, for gradients that do not lie packed. A captured step keeps where they lie.
+    /// @throws error size_changed, invalid_argument, wrong_memory_space naming the tensor; device.
+    template <class Gradient> void step(std::span<const device_view<const Gradient>> gradients)
+    {
+        advance(gradients_.take(state_.team, gradients));
     }
     /// The same, with the learning rate set before.
     template <class Gradient> void step(device_view<const Gradient> gradient, double learning_rate)
@@ -91,10 +102,11 @@ public:
     }
 
     /// Enqueues the memory's evaluation point into `destination`. Collective where it needs the other ranks' errors.
-    void evaluate_at(device_view<T> destination)
+    void evaluate_at(device_view<T> destination) { evaluate_at(destination, state_.options.memory.evaluation()); }
+    /// Another evaluation point than the memory's own. The first mean_corrected one allocates where the memory needs none.
+    void evaluate_at(device_view<T> destination, evaluation_point where)
     {
         if (destination.size() != state_.total) throw gradcomp::error(error_code::size_changed, "destination", std::to_string(destination.size()), "must have all elements", {.rank = rank_});
-        const evaluation_point where = state_.options.memory.evaluation();
         if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(state_.team, state_.total, copy_rule<T>{destination.data(), state_.x});
         const T* errors = state_.e.now();
         if (where == evaluation_point::mean_corrected) {
@@ -107,22 +119,19 @@ public:
         for_each(state_.team, state_.total, state_.ready(point_rule<T>{destination.data(), state_.x, errors, scales}));
     }
 
-    /// Waits for all that was enqueued. @throws error device; non_finite when a step since the last wait was rejected; bad_message.
+    /// Waits for all that was enqueued, at most for the communicator's deadline, where it has one: a peer that died does not hang this rank.
+    /// @throws error non_finite when a step since the last wait was rejected; bad_message; device; the communicator's peer_timeout, peer_lost, poisoned.
     void wait()
     {
+        comm::finish(state_.options.reducer.communicator);
         report(state_.team.read_counts());
     }
-    /// The same, not past a deadline. @throws also peer_timeout; what was enqueued may still run.
+    /// The same, not past `deadline`. @throws also peer_timeout, which ends the communicator's group where it has one.
     template <class Clock, class Duration> void wait(std::chrono::time_point<Clock, Duration> deadline)
     {
-        while (true) {
-            const cudaError_t status = cudaStreamQuery(state_.team.stream());
-            if (status == cudaSuccess) return wait();
-            if (status != cudaErrorNotReady) exec::detail::check_cuda(status, "work on the stream");
-            if (Clock::now() >= deadline)
-                throw gradcomp::error(error_code::peer_timeout, "wait", "deadline", "the stream was still at work; a peer may be late or gone", {.rank = rank_});
-            std::this_thread::sleep_for(std::chrono::microseconds(50));
-        }
+        const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline - Clock::now());
+        comm::finish(state_.options.reducer.communicator, state_.team.stream(), std::max(left, std::chrono::microseconds(0)));
+        report(state_.team.read_counts());
     }
 
     std::size_t message_bytes() const { return coder_.bytes(); }
@@ -132,6 +141,9 @@ public:
     std::uint64_t steps() const { return steps_; } ///< enqueued
     std::uint64_t bad_elements() const { return bad_; }         ///< as of the last wait()
     std::size_t fallbacks() const { return fallbacks_; }        ///< as of the last wait()
+    std::uint64_t unsent() const { return unsent_; }            ///< elements that reached a threshold and found no room, as of the last wait()
+    /// The divergence guard's view as of the last wait(). |e| is that before the last exchange, over every sixteenth tile.
+    health_report health() const { return divergence_guard(kind(), watch_).report(); }
     const tensor_list& tensors() const { return tensors_; }
 
 private:
@@ -142,44 +154,91 @@ private:
         if (parameters.size() > 0) exec::detail::require_device_memory(parameters.data(), "parameters");
         return parameters.data();
     }
+    static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
     bool rejects() const { return state_.options.non_finite == exec::non_finite::reject; }
 
-    template <class Gradient> void step_locally(const Gradient* gradient)
+    template <class Gradient> void advance(const incoming_gradients<Gradient>& from)
+    {
+        if (++steps_ % state_.options.period == 0) exchange_messages(from);
+        else step_locally(from);
+    }
+    /// A rule over this step's gradients, freed of the loss scale.
+    template <class Rule, class Gradient> auto over(const Rule& plain, const incoming_gradients<Gradient>& from)
+    {
+        exec::unscaled_rule rule(state_.ready(plain), factor_.data());
+        rule.gradient = from.packed;
+        return exec::packed_rule<decltype(rule)>{rule, from.by_tensor};
+    }
+
+    template <class Gradient> void step_locally(const incoming_gradients<Gradient>& from)
     {
         state_.now = {now_.data()};
-        auto rule = state_.ready(state_.template local_rule<Gradient>());
-        rule.gradient = gradient;
-        local_->encode(state_.team, local_layout_, exec::packed_rule<decltype(rule)>{rule}, state_.now, exec::empty_share{}, nullptr, state_.sweep_options());
+        local_->encode(state_.team, local_layout_, over(state_.template local_rule<Gradient>(), from), state_.now, exec::empty_share{}, nullptr, state_.sweep_options());
         state_.commit();
     }
 
-    template <class Gradient> void exchange_messages(const Gradient* gradient)
+    template <class Rule> void sample_norms(const exec::packed_rule<Rule>& rules)
+    {
+        if constexpr (requires { rules.rule.owed_at(std::size_t{0}); }) {
+            constexpr unsigned stride = 16;
+            if (tiles_.count() == 0) return;
+            detail::sample_norms_kernel<<<(tiles_.count() + stride - 1) / stride, exec::tile_threads, 0, state_.team.stream()>>>(
+                rules, tiles_.pieces(), tiles_.tiles(), stride, state_.options.non_finite != exec::non_finite::propagate, guard_.data());
+            exec::detail::check_launch("sample_norms_kernel");
+        }
+    }
+
+    template <class Gradient> void exchange_messages(const incoming_gradients<Gradient>& from)
     {
         state_.now = {now_.data()};
         state_.template with_rule<Gradient>([&](const auto& plain) {
-            auto rule = state_.ready(plain);
-            rule.gradient = gradient;
-            return coder_.encode(state_.team, exec::packed_rule<decltype(rule)>{rule}, state_.now, reduction_.message(), state_.sweep_options());
+            const auto rules = over(plain, from);
+            sample_norms(rules);
+            return coder_.encode(state_.team, rules, state_.now, reduction_.message(), state_.sweep_options());
         });
         reduction_.enqueue(state_.team, state_.now, rejects());
         for (std::size_t i = 0; i < reduction_.received(); ++i) coder_.check(state_.team, reduction_.message(i));
+        if constexpr (Reducer::updates_at_root) update_at_root();
         undo_if_rejected();
-        state_.now = {now_.data(), &state_.team.counts()->verdict, 0};
+        state_.now = accepted();
         state_.commit();
-        state_.apply(coder_, reduction_, state_.x);
+        if constexpr (Reducer::updates_at_root) {
+            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{state_.x, reduction_.parameters()}));
+            state_.refresh_point();
+        } else {
+            state_.apply(coder_, reduction_, state_.x);
+        }
         finish_memory();
-        detail::advance_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), state_.team.counts());
+        detail::advance_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), state_.team.counts(), guard_.data(), state_.scales(), state_.total);
         exec::detail::check_launch("advance_kernel");
+    }
+    exec::device_step<T> accepted() const { return {now_.data(), &state_.team.counts()->verdict, 0}; }
+    exec::device_step<T> rejected() const { return {now_.data(), &state_.team.counts()->verdict, 1}; }
+
+    /// The root moves a copy of x by all messages, and everybody gets it with the root's verdict.
+    void update_at_root()
+    {
+        if (reduction_.is_root()) {
+            state_.now = accepted();
+            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{reduction_.parameters(), state_.x}));
+            state_.apply(coder_, reduction_, reduction_.parameters());
+            state_.now = rejected();
+            for (auto& kept : state_.server) keep(kept);
+            for (auto& kept : state_.server) kept.commit();
+        }
+        reduction_.publish(state_.team, {now_.data()});
+    }
+    /// The next copy of a stream becomes the present one again.
+    template <class Stream> void keep(Stream& stream)
+    {
+        if (stream.size() > 0) for_each(state_.team, stream.size(), state_.ready(copy_rule<T>{stream.next(), stream.now()}));
     }
 
     /// Enqueued always; the kernels work only when the ranks' verdict says so.
     void undo_if_rejected()
     {
-        state_.now = {now_.data(), &state_.team.counts()->verdict, 1};
+        state_.now = rejected();
         if constexpr (State::staged) {
-            const auto keep = [&](auto& stream) {
-                if (stream.size() > 0) for_each(state_.team, stream.size(), state_.ready(copy_rule<T>{stream.next(), stream.now()}));
-            };
             keep(state_.e);
             for (auto& m : state_.local) keep(m);
             keep(state_.z);
@@ -207,6 +266,10 @@ private:
     {
         bad_ = seen.bad;
         fallbacks_ = seen.fallbacks;
+        unsent_ = seen.unsent;
+        detail::device_guard guard;
+        exec::detail::check_cuda(cudaMemcpy(&guard, guard_.data(), sizeof guard, cudaMemcpyDeviceToHost), "cudaMemcpy");
+        watch_ = guard.watch;
         const std::uint32_t rejected = seen.rejected - std::exchange(rejected_, seen.rejected);
         if (seen.unreadable != 0) throw gradcomp::error(error_code::bad_message, "message", "unreadable", "a peer's message of an earlier step cannot be right; none of it was applied", {.rank = rank_});
         if (rejected > 0)
@@ -220,10 +283,16 @@ private:
     exec::device_buffer<step_state<T>> now_;
     Coder coder_;
     enqueued_reduction<Reducer, T, Executor> reduction_;
+    exec::device_buffer<T> factor_; ///< what takes the loss scale off a gradient
+    exec::device_buffer<detail::device_guard> guard_;
+    device_gradients gradients_;
     layout local_layout_;
+    exec::device_tiles tiles_;
     std::optional<exec::dense_engine<Executor, T>> local_;
     std::uint64_t steps_ = 0, exchanges_ = 0, bad_ = 0;
     std::size_t fallbacks_ = 0;
+    std::uint64_t unsent_ = 0;
+    divergence_watch watch_;
     std::uint32_t rejected_ = 0;
 };
 

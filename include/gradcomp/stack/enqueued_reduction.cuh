@@ -3,6 +3,7 @@
 
 #include <gradcomp/exec/cuda/scatter.cuh>
 #include <gradcomp/reduce/all_gather.hpp>
+#include <gradcomp/reduce/gather_to_root.hpp>
 #include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/reduce/ring.hpp>
 
@@ -27,20 +28,29 @@ __global__ void read_headers_kernel(exec::device_counts* counts, const step_stat
     for (int r = 0; r < ranks; ++r) {
         const gathered_header& header = *reinterpret_cast<const gathered_header*>(from + r * stride);
         rejected |= header.said != verdict::accepted;
-        unreadable |= header.step != now->step || header.bytes != bytes || header.said > verdict::unreadable;
+        unreadable |= header.step != now->step || header.bytes != bytes || header.said >= verdict::unreadable;
     }
     counts->verdict = rejected || unreadable;
     if (unreadable) counts->unreadable = 1;
 }
 
+/// In front of the root's parameters: what it says of the step.
+template <class T> __global__ void write_news_kernel(const exec::device_counts* counts, const step_state<T>* now, std::uint64_t bytes, gathered_header* to)
+{
+    to->step = now->step;
+    to->said = counts->unreadable != 0 ? verdict::unreadable : counts->verdict != 0 ? verdict::rejected : verdict::accepted;
+    to->bytes = bytes;
+}
+
 } // namespace detail
 
-/// What a reducer is on a stream: message(), enqueue(executor, now, rejects), received(), message(r), header_bytes(). Nothing waits.
+/// What a reducer is on a stream: message(), enqueue(executor, now, rejects), received(), message(r), header_bytes(). One that updates at its root has is_root(),
+/// parameters() and publish() besides. Nothing waits.
 template <class Reducer, class T, class Executor> class enqueued_reduction;
 
 template <class Communicator, class T, class Executor> class enqueued_reduction<ring<Communicator>, T, Executor> {
 public:
-    enqueued_reduction(const ring<Communicator>& options, std::size_t elements, std::size_t)
+    enqueued_reduction(const ring<Communicator>& options, std::size_t elements, std::size_t, std::size_t)
         : communicator_(options.communicator), lane_(elements), mine_(lane_ + 1), sum_(lane_ + 1)
     {
     }
@@ -65,7 +75,7 @@ private:
 
 template <class Communicator, class T, class Executor> class enqueued_reduction<all_gather<Communicator>, T, Executor> {
 public:
-    enqueued_reduction(const all_gather<Communicator>& options, std::size_t, std::size_t bytes)
+    enqueued_reduction(const all_gather<Communicator>& options, std::size_t, std::size_t bytes, std::size_t)
         : communicator_(options.communicator), bytes_(bytes), mine_(gathered_stride(bytes)), all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()))
     {
     }
@@ -86,6 +96,54 @@ private:
     Communicator communicator_;
     std::size_t bytes_;
     typename Executor::template buffer<std::byte> mine_, all_;
+};
+
+template <class Communicator, class T, class Executor> class enqueued_reduction<gather_to_root<Communicator>, T, Executor> {
+public:
+    /// @throws error invalid_option for a root outside [0, size).
+    enqueued_reduction(const gather_to_root<Communicator>& options, std::size_t, std::size_t bytes, std::size_t parameters)
+        : communicator_(options.communicator), root_(options.checked_root()), bytes_(bytes), mine_(gathered_stride(bytes)),
+          all_(is_root() ? gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()) : 0), news_(sizeof(gathered_header) + parameters * sizeof(T))
+    {
+    }
+    std::byte* message() { return mine_.data() + sizeof(gathered_header); }
+    std::size_t header_bytes() const { return mine_.size() - bytes_; }
+    bool is_root() const { return communicator_.rank() == root_; }
+    /// Afterwards the root has a verdict; the others get it by publish().
+    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects)
+    {
+        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
+        exec::detail::check_launch("write_header_kernel");
+        communicator_.gather(device_view<const std::byte>(mine_.data(), mine_.size()), device_view<std::byte>(all_.data(), all_.size()), root_);
+        if (is_root()) read_headers(on, at, bytes_, all_.data(), communicator_.size());
+    }
+    std::size_t received() const { return is_root() ? static_cast<std::size_t>(communicator_.size()) : 0; }
+    const std::byte* message(std::size_t r) const { return all_.data() + r * mine_.size() + sizeof(gathered_header); }
+
+    T* parameters() { return reinterpret_cast<T*>(news_.data() + sizeof(gathered_header)); }
+    /// Brings the root's verdict and parameters() to all.
+    void publish(const Executor& on, const exec::device_step<T>& at)
+    {
+        const std::uint64_t payload = news_.size() - sizeof(gathered_header);
+        if (is_root()) {
+            detail::write_news_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), at.now, payload, reinterpret_cast<gathered_header*>(news_.data()));
+            exec::detail::check_launch("write_news_kernel");
+        }
+        communicator_.broadcast(device_view<std::byte>(news_.data(), news_.size()), root_);
+        read_headers(on, at, payload, news_.data(), 1);
+    }
+
+private:
+    void read_headers(const Executor& on, const exec::device_step<T>& at, std::uint64_t bytes, const std::byte* from, int ranks)
+    {
+        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), at.now, bytes, from, mine_.size(), ranks);
+        exec::detail::check_launch("read_headers_kernel");
+    }
+
+    Communicator communicator_;
+    int root_;
+    std::size_t bytes_;
+    typename Executor::template buffer<std::byte> mine_, all_, news_;
 };
 
 } // namespace gradcomp::stack

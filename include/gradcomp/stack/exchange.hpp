@@ -11,7 +11,6 @@
 #include <gradcomp/stack/rank_state.hpp>
 #include <gradcomp/stack/rounds.hpp>
 
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -256,15 +255,10 @@ private:
         ++exchanges_;
     }
 
-    /// Leaves out steps whose D is lost in the rounding of p = e + D, or whose squares leave the range of T: they say nothing.
     void observe(const exec::sweep_tally& tally)
     {
-        if (tally.sampled == 0) return;
-        constexpr double resolution = std::numeric_limits<T>::epsilon(), smallest = std::numeric_limits<T>::min();
-        const double noise = 16 * resolution * resolution * tally.error_square + smallest / resolution * static_cast<double>(tally.sampled);
-        if (is_finite(noise) && tally.update_square <= noise) return;
-        const double all = static_cast<double>(state_.total) / static_cast<double>(tally.sampled);
-        guard_.observe(tally.error_square * all, tally.update_square * all, static_cast<double>(state_.scales().direction(state_.now.learning_rate)), steps_);
+        guard_.watch().template observe_sample<T>(
+            tally.error_square, tally.update_square, tally.sampled, state_.total, static_cast<double>(state_.scales().direction(state_.now.learning_rate)), steps_);
     }
 
     tensor_list tensors_;

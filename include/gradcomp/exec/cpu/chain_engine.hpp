@@ -7,17 +7,6 @@
 
 namespace gradcomp::exec {
 
-namespace detail {
-
-/// The kept values are p; what their codes miss takes their place.
-template <class T> struct remainder_rule : rule_streams<T, T, 0, 1> {
-    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T*) const { return g; }
-    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T p, T c, T* y) const { y[0] = p - c; }
-};
-static_assert(sweep_rule<remainder_rule<float>>);
-
-} // namespace detail
-
 /// Holds one message of the sparsifier.
 template <class T, class Code> class chain_engine<cpu_team, T, Code> {
 public:
@@ -33,7 +22,7 @@ public:
     void encode(const cpu_team& team, const layout& values, const step_state<T>& now, const choice_key& key, const Code& code, const coded_form& form, std::byte* message)
     {
         const auto rules = [this](const gradcomp::segment& piece) {
-            detail::remainder_rule<T> rule;
+            remainder_rule<T> rule;
             rule.out[0] = kept() + piece.offset;
             rule.gradient = rule.out[0];
             return rule;

@@ -11,23 +11,10 @@
 
 namespace gradcomp::exec {
 
-/// The target x[i] = v of a vector that nothing holds in a cache: large ones are stored past the caches.
-template <class T> struct dense_target {
-    T* to;
-    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { to[i] = v; }
-};
-
 namespace detail {
 
 template <class Target> inline constexpr bool is_dense = false;
 template <class T> inline constexpr bool is_dense<dense_target<T>> = true;
-
-template <class Code> GRADCOMP_INLINE bool is_poisoned(const typename Code::value_type* wire)
-{
-    for (int j = 0; j < Code::parameters; ++j)
-        if (!is_finite(wire[j])) return true;
-    return false;
-}
 
 template <class Code, class Target> struct decode_body {
     using T = typename Code::value_type;

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <gradcomp/core/arrival.hpp>
+#include <gradcomp/core/codes.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/exec/cpu/scatter.hpp>
 #include <gradcomp/exec/cpu/select.hpp>
 #include <gradcomp/exec/engines.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 namespace gradcomp::exec {
@@ -149,11 +149,12 @@ public:
     threshold_engine(const cpu_team& team, const layout& where)
     {
         std::size_t n = 0, k = 0, segments = 0, tiles = 0;
-        for (const selection& s : where.selections) n = std::max(n, s.size), k = std::max(k, s.kept), segments = std::max(segments, s.end - s.begin);
-        for (const gradcomp::segment& piece : where.segments) {
-            pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
-            tiles = std::max(tiles, piece.size / tile_size + 1);
+        for (const selection& s : where.selections) {
+            std::size_t mine = 0;
+            for (std::size_t at = s.begin; at < s.end; ++at) mine += tiles_of(where.segments[at]);
+            n = std::max(n, s.size), k = std::max(k, s.kept), segments = std::max(segments, s.end - s.begin), tiles = std::max(tiles, mine);
         }
+        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
         largest_ = host_buffer<T>(tiles);
         squares_ = host_buffer<double>(tiles);
         work_.emplace(n, k, team.threads(), segments);
@@ -166,7 +167,7 @@ public:
         sweep_tally tally;
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
-            const T least = at_least_something(limit.of(sweep_and_measure(team, where, s, rules, options, tally), s.size));
+            const T least = least_magnitude<T>(limit.of(sweep_and_measure(team, where, s, rules, options, tally), s.size));
             const auto again = [&](std::size_t at) { return rules(where.segments[s.begin + at]).again(); };
             const std::size_t reach = count_reaching(where, s, again, least, options.bad_elements), kept = std::min(reach, s.kept);
             unsent_ += reach - kept;
@@ -207,29 +208,23 @@ public:
     }
 
 private:
-    /// In T, rounded down where T cannot hold it, so that the largest element reaches what it was measured to reach; 0 would send zeros.
-    static T at_least_something(double limit)
-    {
-        T least = static_cast<T>(limit);
-        if (static_cast<double>(least) > limit && least > T(0)) least = __builtin_bit_cast(T, static_cast<bits_t<T>>(bits_of(least) - 1));
-        return least == T(0) ? std::numeric_limits<T>::denorm_min() : least;
-    }
+    static std::size_t tiles_of(const gradcomp::segment& piece) { return (piece.size + tile_size - 1) / tile_size; }
 
     template <class Rules>
     measured_magnitudes sweep_and_measure(const cpu_team& team, const layout& where, const selection& s, const Rules& rules, const sweep_options& options, sweep_tally& tally)
     {
         measured_magnitudes all;
+        std::size_t tiles = 0;
         for (std::size_t at = s.begin; at < s.end; ++at) {
             const gradcomp::segment& piece = where.segments[at];
             detail::measure_tiles<T> measure;
-            measure.largest = largest_.data();
-            measure.squares = squares_.data();
+            measure.largest = largest_.data() + tiles;
+            measure.squares = squares_.data() + tiles;
             tally += sweep(team, rules(piece), piece.size, measure, options);
-            for (std::size_t tile = 0; tile * tile_size < piece.size; ++tile) { // in order, whatever the threads
-                all.largest = std::max(all.largest, static_cast<double>(largest_.data()[tile]));
-                all.squares += squares_.data()[tile];
-            }
+            tiles += tiles_of(piece);
         }
+        for (std::size_t tile = 0; tile < tiles; ++tile) all.largest = std::max(all.largest, static_cast<double>(largest_.data()[tile]));
+        all.squares = tree_sum<double>(tiles, [this](std::size_t tile, double sum) { return sum + squares_.data()[tile]; });
         return all;
     }
     template <class Again>

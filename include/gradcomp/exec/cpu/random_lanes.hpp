@@ -82,11 +82,12 @@ GRADCOMP_TARGET_AVX512 inline void random_avx512(const random_stream& stream, st
     }
 }
 
+GRADCOMP_TARGET_AVX2 inline void store_avx2(std::uint16_t* to, __m256i v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); } // nvcc forgets a lambda's target
+
 GRADCOMP_TARGET_AVX2 inline void random_avx2(const random_stream& stream, std::uint32_t first, std::size_t groups, std::uint16_t* out)
 {
     const random_words with(stream);
     const __m256i m0 = _mm256_set1_epi64x(0xD2511F53), m1 = _mm256_set1_epi64x(0xCD9E8D57);
-    const auto store = [](std::uint16_t* to, __m256i v) __attribute__((target("avx2"))) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); };
     for (std::size_t g = 0; g < 2 * groups; ++g, first += 8, out += random_group / 2) {
         __m256i x[2][4];
         for (int c = 0; c < 2; ++c) {
@@ -114,10 +115,10 @@ GRADCOMP_TARGET_AVX2 inline void random_avx2(const random_stream& stream, std::u
         const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
         const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
         const __m256i q0 = _mm256_unpacklo_epi64(a, c), q1 = _mm256_unpackhi_epi64(a, c), q2 = _mm256_unpacklo_epi64(b, d), q3 = _mm256_unpackhi_epi64(b, d);
-        store(out, _mm256_permute2x128_si256(q0, q1, 0x20));
-        store(out + 16, _mm256_permute2x128_si256(q2, q3, 0x20));
-        store(out + 32, _mm256_permute2x128_si256(q0, q1, 0x31));
-        store(out + 48, _mm256_permute2x128_si256(q2, q3, 0x31));
+        store_avx2(out, _mm256_permute2x128_si256(q0, q1, 0x20));
+        store_avx2(out + 16, _mm256_permute2x128_si256(q2, q3, 0x20));
+        store_avx2(out + 32, _mm256_permute2x128_si256(q0, q1, 0x31));
+        store_avx2(out + 48, _mm256_permute2x128_si256(q2, q3, 0x31));
     }
 }
 #endif

@@ -52,7 +52,9 @@ public:
     /// Copies `count` elements from host memory and waits: for attach(), never for a step.
     void fill_from(const T* from, std::size_t count)
     {
-        if (count > 0) detail::check_cuda(cudaMemcpy(data_, from, count * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+        if (count == 0) return;
+        detail::check_cuda(cudaMemcpy(data_, from, count * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+        detail::check_cuda(cudaStreamSynchronize(nullptr), "cudaMemcpy"); // from pageable memory it returns early, and a user's stream need not wait for the default one
     }
 
 private:

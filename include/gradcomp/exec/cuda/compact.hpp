@@ -45,7 +45,7 @@ template <class T> struct pick_marked {
     GRADCOMP_DEVICE bool hits(std::size_t position, T) const { return bits[position / 32] >> (position % 32) & 1u; }
     GRADCOMP_DEVICE bool leaves(T) const { return true; }
     GRADCOMP_DEVICE T share(T p, bool hit) const { return hit ? sent(p) : T(0); }
-    GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : factor * p; }
+    GRADCOMP_DEVICE T sent(T p) const { return factor == T(1) ? p : product(factor, p); }
 };
 
 /// One thread's share of a tile between the sweep and the writing of the list.
@@ -118,7 +118,7 @@ private:
             bool one;
             const std::size_t at = i + static_cast<std::size_t>(k);
             const bool inside = Whole || (at >= range.begin && at < range.end);
-            g.at[k] = static_cast<T>(in.gradient.at[k]);
+            g.at[k] = detail::widened(rule, in.gradient.at[k]);
             p[v].at[k] = detail::form(rule, g.at[k], detail::neighbour<Rule>(in, k), mends, one);
             wrong |= static_cast<std::uint32_t>(one && inside) << k;
             bad += one && inside;

@@ -117,15 +117,21 @@ GRADCOMP_HD inline std::uint64_t element_of(const block_choice& choice, const ke
     return i < choice.size ? i : choice.size;
 }
 
-/// The element of the packed streams at a position of a selection.
-GRADCOMP_HD inline std::size_t packed_place(const piece* pieces, std::uint32_t begin, std::uint32_t end, std::size_t position)
+/// The piece among [begin, end) that holds a position of their selection.
+GRADCOMP_HD inline std::uint32_t piece_of(const piece* pieces, std::uint32_t begin, std::uint32_t end, std::size_t position)
 {
     while (end - begin > 1) {
         const std::uint32_t middle = begin + (end - begin) / 2;
         if (pieces[middle].first <= position) begin = middle;
         else end = middle;
     }
-    return pieces[begin].offset + (position - pieces[begin].first);
+    return begin;
+}
+/// The element of the packed streams at a position of a selection.
+GRADCOMP_HD inline std::size_t packed_place(const piece* pieces, std::uint32_t begin, std::uint32_t end, std::size_t position)
+{
+    const piece& at = pieces[piece_of(pieces, begin, end, position)];
+    return at.offset + (position - at.first);
 }
 
 } // namespace gradcomp::exec

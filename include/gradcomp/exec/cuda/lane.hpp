@@ -65,6 +65,14 @@ template <class Rule> struct neighbour {
     }
 };
 
+/// The gradient as a rule takes it: widened, and freed of the loss scale where the rule was told one.
+template <class Rule> GRADCOMP_DEVICE typename Rule::value_type widened(const Rule& rule, typename Rule::gradient_type g)
+{
+    const auto wide = static_cast<typename Rule::value_type>(g);
+    if constexpr (requires { rule.unscale; }) return wide * rule.unscale;
+    else return wide;
+}
+
 /// p of one element. A bad one's gradient `g` is 0 from here on.
 template <class Rule> GRADCOMP_DEVICE typename Rule::value_type form(const Rule& rule, typename Rule::value_type& g, const neighbour<Rule>& in, bool mends, bool& bad)
 {
@@ -114,7 +122,7 @@ GRADCOMP_DEVICE std::uint32_t finish(const Rule& rule, std::size_t i, const tile
     GRADCOMP_UNROLL
     for (int k = 0; k < 4; ++k) {
         bool wrong;
-        g.at[k] = static_cast<T>(in.gradient.at[k]);
+        g.at[k] = widened(rule, in.gradient.at[k]);
         p.at[k] = form(rule, g.at[k], neighbour<Rule>(in, k), mends, wrong);
         const std::size_t at = i + static_cast<std::size_t>(k);
         wrong = wrong && (Whole || (at >= range.begin && at < range.end));
@@ -182,7 +190,7 @@ template <class T, bool Scaled> struct lane_all {
     T factor;
     GRADCOMP_DEVICE T share(T p) const
     {
-        if constexpr (Scaled) return factor * p;
+        if constexpr (Scaled) return product(factor, p);
         else return p;
     }
     template <class Access> GRADCOMP_DEVICE bool four(std::size_t position, const pack<T>& p, pack<T>& c) const

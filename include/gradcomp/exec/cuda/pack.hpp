@@ -15,6 +15,7 @@ template <class T> GRADCOMP_HD inline bool is_packed(const T* p) { return reinte
 
 /// Loads and stores of the tests, which run lanes on the CPU; kernels use device_access (access.cuh).
 struct host_access {
+    using again = host_access;
     template <class T> static pack<T> load(const T* p)
     {
         pack<T> v;

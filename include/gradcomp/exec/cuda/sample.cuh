@@ -48,17 +48,6 @@ template <class T> struct select_memory {
     __device__ lane_list<T> list(const device_top_k<T>& s) const { return {index + s.list, value + s.list, s.capacity}; }
 };
 
-/// p of one element of the packed streams; bad ones as the sweep takes them.
-template <class Rule> __device__ typename Rule::value_type form_at(const Rule& rule, std::size_t i, bool mends)
-{
-    inputs<Rule> in;
-    in.gradient.at[0] = rule.gradient[i];
-    for (int j = 0; j < Rule::inputs; ++j) in.x[j].at[0] = rule.in[j][i];
-    auto g = static_cast<typename Rule::value_type>(in.gradient.at[0]);
-    bool bad;
-    return form(rule, g, neighbour<Rule>(in, 0), mends, bad);
-}
-
 /// Keys by place, as select_block.hpp's sources; the inverse of magnitude() for keys.
 template <class T> struct key_source {
     const bits_t<T>* key;
@@ -82,33 +71,38 @@ template <class T, class Block, class Source> __device__ bits_t<T> key_of_rank(c
     return found.prefix;
 }
 
+/// What a step counts of a selection starts anew, by the block of threads of that number: everything is a candidate.
+template <class T> __device__ void reset_selection(const select_memory<T>& memory, device_top_k<T>& s)
+{
+    for (int digit = 0; digit < radix<T>::digits; ++digit)
+        for (int b = static_cast<int>(threadIdx.x); b < 2048; b += select_threads) memory.histogram(blockIdx.x, digit)[b] = 0;
+    if (threadIdx.x > 0) return;
+    s.listed = 0;
+    s.found[0] = {0, s.kept};
+    s.limits = {0, bracket<T>::never, bracket<T>::never};
+}
+
 /// Brackets one selection a block of threads, and resets what the step counts. Margins as exec::cpu: 5 standard deviations below, counted by
 /// lines, since neighbours are alike; the memory lets go at the estimate itself.
 template <class Rule, class T>
-__global__ void __launch_bounds__(select_threads) sample_kernel(Rule rule, select_memory<T> memory, device_step<T> at, choice_key key, bool mends)
+__global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule> over, select_memory<T> memory, const std::uint32_t* step, choice_key key, bool mends)
 {
     __shared__ select_shared<T, select_threads> shared;
     __shared__ unsigned long long sums[2];
-    if (!begin(rule)) return;
+    if (!begin(over.rule)) return;
     device_top_k<T>& s = memory.selections[blockIdx.x];
     const device_block<select_threads> block{shared.scan};
-    for (int digit = 0; digit < radix<T>::digits; ++digit)
-        for (int b = block.thread(); b < 2048; b += select_threads) memory.histogram(blockIdx.x, digit)[b] = 0;
-    if (block.thread() == 0) {
-        s.listed = 0;
-        s.found[0] = {0, s.kept};
-        s.limits = {0, bracket<T>::never, bracket<T>::never};
-        sums[0] = sums[1] = 0;
-    }
+    reset_selection(memory, s);
+    if (block.thread() == 0) sums[0] = sums[1] = 0;
     if (s.sample_lines == 0) return; // small: everything is a candidate
     const std::uint32_t lines = s.sample_lines, n = lines * sample_line;
-    const random_stream stream = key.stream(at.now->step, s.key, purpose::sample);
+    const random_stream stream = key.stream(*step, s.key, purpose::sample);
     bits_t<T>* const keys = memory.sample + s.samples;
     for (std::uint32_t k = threadIdx.x; k < n; k += select_threads) {
         const std::uint32_t line = k / sample_line;
         const std::size_t first = s.size / lines * line, length = s.size / lines;
         const std::size_t place = (first + static_cast<std::size_t>(std::uint64_t{stream.block(line / 4).at[line % 4]} * length >> 32)) / sample_line * sample_line + k % sample_line;
-        keys[k] = magnitude(form_at(rule, packed_place(memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1), mends));
+        keys[k] = magnitude(form_in(over, memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1, mends));
     }
     block.sync();
     const double share = static_cast<double>(s.kept) / static_cast<double>(s.size), rank = share * n;

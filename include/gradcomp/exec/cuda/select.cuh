@@ -20,11 +20,15 @@ template <class T> struct value_source {
 };
 /// p again, by position in the selection, after a sweep that sent nothing of it.
 template <class Rule> struct again_source {
-    Rule rule;
+    const packed_rule<Rule>& over;
     const piece* pieces;
     std::uint32_t begin, end;
     bool mends;
-    __device__ auto operator()(std::size_t position) const { return form_at(rule, packed_place(pieces, begin, end, position), mends); }
+    __device__ auto operator()(std::size_t position) const
+    {
+        const piece& at = pieces[piece_of(pieces, begin, end, position)];
+        return form_at(at_piece(over, at).again(), at.offset + (position - at.first), mends);
+    }
 };
 
 /// One pass over the streams.
@@ -88,21 +92,20 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
 }
 
 /// Calls work(source, begin, end) for this block's part: of the list, or of p where the bracket missed.
-template <class Rule, class T, class Work> __device__ void over_part(Rule& rule, const select_memory<T>& memory, const device_top_k<T>& s, std::uint32_t part, bool mends, const Work& work)
+template <class Rule, class T, class Work> __device__ void over_part(packed_rule<Rule>& over, const select_memory<T>& memory, const device_top_k<T>& s, std::uint32_t part, bool mends, const Work& work)
 {
     const std::size_t n = s.missed() ? s.size : s.listed, share = (n + s.parts - 1) / s.parts;
     const std::size_t from = share * part < n ? share * part : n, to = from + share < n ? from + share : n;
     if (s.missed()) {
-        begin(rule);
-        using again_type = decltype(rule.again());
-        work(again_source<again_type>{rule.again(), memory.pieces, s.begin, s.end, mends}, from, to);
+        begin(over.rule);
+        work(again_source<Rule>{over, memory.pieces, s.begin, s.end, mends}, from, to);
     } else {
         work(value_source<T>{memory.list(s).value}, from, to);
     }
 }
 
 /// One digit of the threshold. Every part narrows by the digit before; the first one notes it.
-template <class Rule, class T> __global__ void __launch_bounds__(select_threads) digit_kernel(Rule rule, select_memory<T> memory, int digit, bool mends)
+template <class Rule, class T> __global__ void __launch_bounds__(select_threads) digit_kernel(packed_rule<Rule> over, select_memory<T> memory, int digit, bool mends)
 {
     __shared__ select_shared<T, select_threads> shared;
     const select_part part = memory.parts[blockIdx.x];
@@ -113,7 +116,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
         found = narrow<T>(block, shared.found, memory.histogram(part.selection, digit - 1), found, digit - 1);
         if (part.part == 0 && block.thread() == 0) s.found[digit] = found;
     }
-    over_part(rule, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
+    over_part(over, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
         if (from == to) return;
         count_digits<T>(block, shared.histogram, found, source, from, to, digit);
         for (int b = block.thread(); b < 2048; b += select_threads)
@@ -122,7 +125,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
 }
 
 /// The winners of each part.
-template <class Rule, class T> __global__ void __launch_bounds__(select_threads) count_kernel(Rule rule, select_memory<T> memory, bool mends)
+template <class Rule, class T> __global__ void __launch_bounds__(select_threads) count_kernel(packed_rule<Rule> over, select_memory<T> memory, bool mends)
 {
     __shared__ select_shared<T, select_threads> shared;
     __shared__ part_counts sum;
@@ -136,7 +139,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
         if (part.part == 0) s.found[last + 1] = found;
     }
     block.sync();
-    over_part(rule, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
+    over_part(over, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
         std::uint32_t above, ties;
         count_winners<T>(block, source, from, to, found.prefix, above, ties);
         if (above > 0) block.add(sum.above, above);
@@ -147,7 +150,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
 }
 
 /// The message, and a memory that agrees with it.
-template <class Rule, class T> __global__ void __launch_bounds__(select_threads) write_kernel(Rule rule, select_memory<T> memory, T* message, std::uint32_t* index, bool mends)
+template <class Rule, class T> __global__ void __launch_bounds__(select_threads) write_kernel(packed_rule<Rule> over, select_memory<T> memory, T* message, std::uint32_t* index, bool mends)
 {
     __shared__ select_shared<T, select_threads> shared;
     __shared__ part_counts before;
@@ -162,7 +165,8 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
         if (c.ties > 0) block.add(before.ties, c.ties);
     }
     block.sync();
-    if (!begin(rule)) return;
+    if (!begin(over.rule)) return;
+    const Rule& rule = over.rule;
     const digit_search<T> found = s.found[radix<T>::digits];
     const bool missed = s.missed();
     const lane_list<T> list = memory.list(s);
@@ -179,7 +183,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
             if (magnitude(x) >= left) rule.settle(place(i), x, T(0)); // a loser that left it
     };
     const std::uint32_t slot = before.above + (before.ties < found.rank ? before.ties : found.rank);
-    over_part(rule, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
+    over_part(over, memory, s, part.part, mends, [&](const auto& source, std::size_t from, std::size_t to) {
         take_winners<T>(block, source, from, to, found.prefix, found.rank, before.ties, slot, take, pass);
     });
 }

@@ -6,6 +6,9 @@
 #include <gradcomp/exec/cuda/buffer.cuh>
 #include <gradcomp/exec/sweep_options.hpp>
 
+#include <concepts>
+#include <utility>
+
 namespace gradcomp::exec {
 
 /// What kernels report. Nobody waits for it in a step; wait() reads it.
@@ -16,6 +19,7 @@ struct device_counts {
     std::uint32_t unreadable = 0;    ///< messages of peers that cannot be right; sticky
     std::uint32_t rejected = 0;      ///< exchanges that were rejected; sticky until read
     std::uint32_t fallbacks = 0;     ///< selections whose sampled bracket missed
+    unsigned long long unsent = 0;   ///< elements that reached a threshold and found no room, of all steps
 };
 
 /// How a kernel learns the present step: where its numbers lie, and for which verdict it works at all.
@@ -86,7 +90,31 @@ template <class F, class T> struct bound_step : F {
         if constexpr (takes_step<F, T>) this->at_step(*at.now);
         return true;
     }
+    /// As F says; where a rule that wrote nothing says itself, that includes what a kernel's begin() set.
+    GRADCOMP_HD auto again() const
+        requires requires(const F& f) { f.again(); }
+    {
+        if constexpr (std::same_as<decltype(std::declval<const F&>().again()), F>) return *this;
+        else return F::again();
+    }
 };
+/// A bound rule whose gradients come multiplied by a loss scale; the factor that takes it off lies on the device.
+template <class Rule> struct unscaled_rule : Rule {
+    const typename Rule::value_type* factor;
+    typename Rule::value_type unscale = 1;
+    unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
+    __device__ bool begin()
+    {
+        unscale = *factor;
+        return Rule::begin();
+    }
+    GRADCOMP_HD auto again() const
+    {
+        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) return *this;
+        else return Rule::again();
+    }
+};
+
 template <class F, class T> bound_step<F, T> bind_step(const cuda_stream&, const F& f, const device_step<T>& at) { return {f, at}; }
 
 namespace detail {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gradcomp/exec/cuda/access.cuh>
+#include <gradcomp/exec/cuda/gather_blocks.hpp>
 #include <gradcomp/exec/cuda/lane.hpp>
 #include <gradcomp/exec/cuda/stream.cuh>
 
@@ -12,6 +13,54 @@ template <class Rule> struct packed_rule {
     Rule rule;                                                    ///< its streams start at packed element 0
     const typename Rule::gradient_type* const* gradients = nullptr; ///< in device memory, one a tensor; null: rule.gradient is packed
 };
+
+namespace detail {
+/// The rule at one tensor: with that tensor's gradient, as if it were packed.
+template <class Rule, class Piece> __device__ Rule at_piece(const packed_rule<Rule>& over, const Piece& piece)
+{
+    Rule rule = over.rule;
+    if (over.gradients != nullptr) rule.gradient = over.gradients[piece.tensor] - piece.offset;
+    return rule;
+}
+
+/// p of one element of the packed streams; bad ones as the sweep takes them.
+template <class Rule> __device__ typename Rule::value_type form_at(const Rule& rule, std::size_t i, bool mends)
+{
+    inputs<Rule> in;
+    in.gradient.at[0] = rule.gradient[i];
+    for (int j = 0; j < Rule::inputs; ++j) in.x[j].at[0] = rule.in[j][i];
+    auto g = widened(rule, in.gradient.at[0]);
+    bool bad;
+    return form(rule, g, neighbour<Rule>(in, 0), mends, bad);
+}
+/// p at a position of a selection.
+template <class Rule> __device__ typename Rule::value_type form_in(const packed_rule<Rule>& over, const piece* pieces, std::uint32_t begin, std::uint32_t end, std::size_t position, bool mends)
+{
+    const piece& at = pieces[piece_of(pieces, begin, end, position)];
+    return form_at(at_piece(over, at), at.offset + (position - at.first), mends);
+}
+
+/// A rule over what a sweep left behind, by itself: p again, and nothing written.
+template <class Rule> struct left_rule : decltype(std::declval<const Rule&>().again()) {
+    using again_type = decltype(std::declval<const Rule&>().again());
+    Rule swept;
+    explicit left_rule(const Rule& rule) : again_type(rule.again()), swept(rule) {}
+    __device__ bool begin()
+    {
+        if (!detail::begin(swept)) return false;
+        static_cast<again_type&>(*this) = swept.again();
+        return true;
+    }
+    GRADCOMP_HD left_rule again() const { return *this; }
+};
+/// The same over packed streams. Where p comes from the gradient once more, it may lie tensor by tensor.
+template <class Rule> packed_rule<left_rule<Rule>> left_behind(const packed_rule<Rule>& over)
+{
+    packed_rule<left_rule<Rule>> left{left_rule<Rule>(over.rule)};
+    if constexpr (std::same_as<typename left_rule<Rule>::again_type, Rule>) left.gradients = over.gradients;
+    return left;
+}
+} // namespace detail
 
 /// The tiles of a layout in device memory; taken in attach().
 class device_tiles {

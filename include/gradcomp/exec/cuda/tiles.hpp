@@ -50,6 +50,15 @@ inline tile_table cut_into_tiles(const layout& where)
     return table;
 }
 
+/// Blocks of threads that count their elements from where their segment starts, `number` times 4096: for what is cut by tensor, as buckets are.
+inline std::vector<tile_place> cut_by_segments(const layout& where)
+{
+    std::vector<tile_place> tiles;
+    for (std::size_t s = 0; s < where.segments.size(); ++s)
+        for (std::size_t t = 0; t * tile_elements < where.segments[s].size; ++t) tiles.push_back({static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(t)});
+    return tiles;
+}
+
 /// The elements of one tile: packed positions [begin, end), read from `base` on.
 struct tile_range {
     std::size_t base, begin, end;

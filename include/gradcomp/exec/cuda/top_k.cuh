@@ -47,25 +47,37 @@ public:
     }
 
     /// Enqueues D + 5 launches, D = 3 digits for float and 6 for double.
-    template <class Rule>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* index,
+    /// @tparam U of the model, which is not T where T are numbers about its elements
+    template <class Rule, class U>
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<U>& at, const choice_key& key, T* message, std::uint32_t* index,
         const sweep_options& options)
+    {
+        const bool mends = options.bad_elements != non_finite::propagate;
+        const auto sample = [&](const detail::select_memory<T>& memory) {
+            detail::sample_kernel<<<memory.selection_count, detail::select_threads, 0, on.stream()>>>(rules, memory, &at.now->step, key, mends);
+        };
+        return select(on, rules, message, index, mends, sample, [](const detail::select_memory<T>&) {});
+    }
+
+    /// For engines that choose in another way: bracket(memory) enqueues what resets and brackets each selection, admit(memory) what looks at how many
+    /// were listed, before any is chosen.
+    template <class Rule, class Bracket, class Admit>
+    enqueued select(const cuda_stream& on, const packed_rule<Rule>& rules, T* message, std::uint32_t* index, bool mends, const Bracket& bracket, const Admit& admit)
     {
         const unsigned tiles = this->tiles_.count();
         if (tiles == 0) return {};
-        const bool mends = options.bad_elements != non_finite::propagate;
         const auto parts = static_cast<unsigned>(parts_.size()), selections = static_cast<unsigned>(choices_.size());
         const detail::select_memory<T> memory{choices_.data(), histograms_.data(), counts_.data(), parts_.data(), index_.data(), value_.data(), sample_.data(),
             look_back_state(look_back_.data(), tiles), this->tiles_.pieces(), selections, tiles};
         const cudaStream_t stream = on.stream();
         detail::reset_tiles_kernel<T><<<detail::blocks_for(tiles + 32, 256), 256, 0, stream>>>(memory.tiles, tiles);
-        detail::sample_kernel<<<selections, detail::select_threads, 0, stream>>>(rules.rule, memory, at, key, mends);
+        bracket(memory);
         detail::compact_kernel<<<tiles, tile_threads, 0, stream>>>(rules, this->tiles_.tiles(), memory, mends, on.counts());
+        admit(memory);
         detail::undo_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, on.counts());
-        for (int digit = 0; digit < radix<T>::digits; ++digit)
-            detail::digit_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, digit, mends);
-        detail::count_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, mends);
-        detail::write_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, message, index, mends);
+        for (int digit = 0; digit < radix<T>::digits; ++digit) detail::digit_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, digit, mends);
+        detail::count_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, mends);
+        detail::write_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, message, index, mends);
         detail::check_launch("top_k");
         return {};
     }

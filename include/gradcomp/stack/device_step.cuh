@@ -1,0 +1,59 @@
+/// @file The small kernels around a step on a GPU: what is set between steps, the divergence guard's sample, and the end of an exchange.
+#pragma once
+
+#include <gradcomp/exec/cuda/sweep.cuh>
+#include <gradcomp/observe/divergence.hpp>
+
+namespace gradcomp::stack::detail {
+
+template <class T> __global__ void set_rate_kernel(step_state<T>* state, T rate) { state->learning_rate = rate; }
+template <class T> __global__ void set_factor_kernel(T* factor, T value) { *factor = value; }
+template <class T> __global__ void invert_scale_kernel(T* factor, const float* scale) { *factor = T(1) / static_cast<T>(*scale); }
+
+/// The guard's numbers in device memory, and the sums of the present exchange.
+struct device_guard {
+    divergence_watch watch;
+    double error_square = 0, update_square = 0;
+    unsigned long long sampled = 0;
+};
+
+/// Squares of what is owed and of what is new, over one tile of every `stride`: read before the sweep, which overwrites e. The order of the sums is
+/// not fixed; they never enter a result.
+template <class Rule>
+__global__ void __launch_bounds__(exec::tile_threads) sample_norms_kernel(exec::packed_rule<Rule> over, const exec::piece* pieces, const exec::tile_place* tiles, unsigned stride, bool mends, device_guard* guard)
+{
+    if (!exec::detail::begin(over.rule)) return;
+    const exec::tile_place place = tiles[blockIdx.x * stride];
+    const exec::tile_range range = exec::range_of(pieces[place.piece], place);
+    const Rule rule = exec::detail::at_piece(over, pieces[place.piece]);
+    double owed = 0, fresh = 0;
+    for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += exec::tile_threads) {
+        const double p = static_cast<double>(exec::detail::form_at(rule, i, mends)), e = static_cast<double>(rule.owed_at(i));
+        owed = multiply_add(e, e, owed);
+        fresh = multiply_add(p - e, p - e, fresh);
+    }
+    for (int width = 16; width > 0; width /= 2) {
+        owed += __shfl_xor_sync(~0u, owed, width);
+        fresh += __shfl_xor_sync(~0u, fresh, width);
+    }
+    if (threadIdx.x % 32 != 0) return;
+    atomicAdd(&guard->error_square, owed);
+    atomicAdd(&guard->update_square, fresh);
+    if (threadIdx.x == 0) atomicAdd(&guard->sampled, static_cast<unsigned long long>(range.end - range.begin));
+}
+
+/// The end of an exchange: the step counts only when it was accepted, and the next vote and the next sample start anew.
+template <class T> __global__ void advance_kernel(step_state<T>* state, exec::device_counts* counts, device_guard* guard, rate_scales<T> scales, std::size_t total)
+{
+    if (counts->verdict == 0) {
+        guard->watch.observe_sample<T>(guard->error_square, guard->update_square, guard->sampled, total, static_cast<double>(scales.direction(state->learning_rate)), state->step);
+        ++state->step;
+    } else {
+        ++counts->rejected;
+    }
+    guard->error_square = guard->update_square = 0;
+    guard->sampled = 0;
+    counts->bad_now = 0;
+}
+
+} // namespace gradcomp::stack::detail

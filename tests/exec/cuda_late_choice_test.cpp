@@ -1,0 +1,179 @@
+// What CUDA threads do for choices that need all of p, and for indices in their shortest form, on the CPU: the same bits as exec::cpu.
+#include "cuda_lanes.hpp"
+#include "cuda_threads.hpp"
+
+#include <gradcomp/core/kept.hpp>
+#include <gradcomp/exec/cuda/index_forms.hpp>
+#include <gradcomp/exec/cuda/late_choice.hpp>
+#include <gradcomp/memory/recurrence.hpp>
+#include <gradcomp/optim/plain_gradient.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <random>
+
+namespace gc = gradcomp;
+using cuda_threads::thread_block, cuda_threads::thread_warp;
+using gc::exec::non_finite;
+
+namespace {
+
+template <class T> std::vector<T> noise(std::size_t n, std::uint64_t seed)
+{
+    std::mt19937_64 random(seed);
+    std::normal_distribution<double> normal;
+    std::vector<T> x(n);
+    for (T& v : x) v = static_cast<T>(normal(random));
+    return x;
+}
+
+/// k indices out of n, ascending.
+std::vector<std::uint32_t> chosen(std::size_t n, std::size_t k, std::uint64_t seed)
+{
+    std::vector<std::uint32_t> all(n);
+    for (std::size_t i = 0; i < n; ++i) all[i] = static_cast<std::uint32_t>(i);
+    std::shuffle(all.begin(), all.end(), std::mt19937_64(seed));
+    all.resize(k);
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
+} // namespace
+
+TEST_CASE_TEMPLATE("lanes note the rates of arrival that the CPU notes, wherever a tensor starts, and leave everything behind", T, float, double)
+{
+    const gc::tensor_list list{{"a", {13}}, {"b", {9000}}, {"none", {0}}, {"c", {4096}}, {"d", {3, 7}}};
+    const std::vector<std::size_t> all{0, 1, 2, 3, 4};
+    const gc::exec::cpu_team team;
+    const gc::exec::choice_key key{.seed = 5, .owner = 3};
+    for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model})
+        for (const non_finite policy : {non_finite::zero_and_count, non_finite::propagate}) {
+            const auto where = gc::make_layout(list, all, over, [](std::size_t d) { return gc::kept_of(d, 6, {}); });
+            gc::exec::host_buffer<T> g(list.total()), e(list.total()), d(list.total()), one(list.total()), two(list.total());
+            const auto values = noise<T>(list.total(), 4);
+            std::copy(values.begin(), values.end(), g.data());
+            if (policy != non_finite::propagate) g.data()[77] = std::numeric_limits<T>::quiet_NaN();
+            for (std::size_t i = 100; i < 200; ++i) g.data()[i] = 0;
+            using rule_type = gc::recurrence_rule<T, T, gc::plain_gradient::direction<T, false>, true, false, false>;
+            const auto rule_over = [&](T* memory) {
+                rule_type rule(gc::plain_gradient::direction<T, false>(gc::plain_gradient{}));
+                rule.at_step({T(0.5), 0});
+                rule.gradient = g.data();
+                rule.in[rule.error_in] = rule.out[rule.error_out] = memory;
+                return rule;
+            };
+            std::size_t bad = 0;
+            for (const gc::selection& s : where.selections)
+                for (std::size_t at = s.begin; at < s.end; ++at) {
+                    const gc::segment& piece = where.segments[at];
+                    gc::exec::detail::list_rates<T> rates;
+                    rates.rates = one.data() + s.position + piece.first;
+                    rates.first = piece.first;
+                    rates.stream = key.stream(8, s.key, gc::purpose::arrival);
+                    auto rule = rule_over(e.data());
+                    rule.advance(piece.offset);
+                    bad += gc::exec::sweep(team, rule, piece.size, rates, {.bad_elements = policy}).bad;
+                }
+            const std::size_t bad_lanes = cuda_lanes::sweep(where, rule_over(d.data()), policy, [&](const gc::exec::tile_range& r) {
+                const gc::selection& s = where.selections[r.selection];
+                return gc::exec::lane_rates<T>{two.data() + s.position, key.stream(8, s.key, gc::purpose::arrival)};
+            });
+            CHECK(bad == bad_lanes);
+            CHECK(std::equal(one.data(), one.data() + one.size(), two.data()));
+            CHECK(std::equal(e.data(), e.data() + e.size(), d.data()));
+        }
+}
+
+TEST_CASE_TEMPLATE("eight lanes of a warp measure a tile as the CPU does, four tiles at once, and a warp adds the tiles as tree_sum() does", T, float, double)
+{
+    const auto x = noise<T>(5000, 3);
+    constexpr std::size_t tile = gc::exec::tile_size;
+    const std::size_t tiles = (x.size() + tile - 1) / tile;
+    std::vector<T> largest(tiles), expected_largest(tiles);
+    std::vector<double> squares(tiles), expected_squares(tiles);
+    gc::exec::detail::measure_tiles<T> measure;
+    measure.largest = expected_largest.data();
+    measure.squares = expected_squares.data();
+    for (std::size_t t = 0; t < tiles; ++t) measure.template choose<gc::exec::isa::scalar>(t * tile, std::min(tile, x.size() - t * tile), x.data() + t * tile, nullptr);
+    gc::measured_magnitudes seen;
+    cuda_threads::run<thread_warp>([&](const thread_warp& warp) {
+        for (std::size_t base = 0; base < tiles; base += 4) {
+            const std::size_t t = base + static_cast<std::size_t>(warp.lane() / 8), first = t * tile;
+            const std::size_t count = first < x.size() ? std::min(tile, x.size() - first) : 0;
+            const auto found = gc::exec::measure_by_eight<T>(warp, count, [&](std::size_t i) { return x[first + i]; });
+            if (count == 0 || warp.lane() % 8 != 0) continue;
+            largest[t] = __builtin_bit_cast(T, found.largest);
+            squares[t] = found.squares;
+        }
+        warp.sync();
+        const auto all = gc::exec::magnitudes_of_tiles(warp, largest.data(), squares.data(), tiles);
+        if (warp.lane() == 17) seen = all;
+    });
+    CHECK(largest == expected_largest);
+    CHECK(squares == expected_squares);
+    CHECK(seen.squares == gc::tree_sum<double>(tiles, [&](std::size_t t, double sum) { return sum + squares[t]; }));
+    CHECK(seen.largest == static_cast<double>(*std::max_element(largest.begin(), largest.end())));
+}
+
+TEST_CASE("a least magnitude never lies above its limit, and is never 0")
+{
+    CHECK(gc::least_magnitude<float>(0.1) <= 0.1);
+    CHECK(static_cast<double>(gc::least_magnitude<float>(1 + 0x1p-24 + 0x1p-40)) == 1.0);
+    CHECK(gc::least_magnitude<double>(0.1) == 0.1);
+    CHECK(gc::least_magnitude<float>(0) == std::numeric_limits<float>::denorm_min());
+}
+
+TEST_CASE("threads write and read indices in the bytes of the CPU, 16 bits, tiles of 16 bits and 32")
+{
+    const gc::tensor_list list{{"a", {50}}, {"none", {0}}, {"b", {300000}}, {"c", {200000}}, {"d", {65536}}};
+    const std::vector<std::size_t> all{0, 1, 2, 3, 4};
+    for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model}) {
+        const auto where = gc::make_layout(list, all, over, [](std::size_t d) { return d == 200000 ? 3 : d / 20 + (d > 0); });
+        const auto forms = gc::exec::index_forms_of(where);
+        std::size_t bytes = 0, tiles = 0;
+        for (const gc::selection& s : where.selections) bytes += gc::index_bytes(s);
+        for (const auto& s : forms) tiles += s.tiles;
+        std::vector<std::uint32_t> index(where.kept), back(where.kept), starts(tiles + 1, 0xffffffffu);
+        gc::exec::host_buffer<std::byte> one(bytes), two(bytes);
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const gc::selection& s = where.selections[n];
+            const auto mine = chosen(s.size, s.kept, n);
+            for (std::size_t j = 0; j < s.kept; ++j) index[s.payload + j] = static_cast<std::uint32_t>(s.position) + mine[j];
+            gc::encode_indices(s, index.data() + s.payload, one.data() + forms[n].wire);
+            for (std::size_t j = s.kept; j-- > 0;)
+                gc::exec::write_index(forms[n], index.data() + s.payload, j, two.data() + forms[n].wire, [](std::uint32_t& counter, std::uint32_t x) { counter += x; });
+        }
+        CHECK(std::equal(one.data(), one.data() + bytes, two.data()));
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const auto& s = forms[n];
+            std::atomic<int> right{0};
+            cuda_threads::run<thread_block>([&](const thread_block& block) {
+                right += s.tiles == 0 || gc::exec::sum_counts(block, reinterpret_cast<const std::uint32_t*>(two.data() + s.wire), s.tiles, s.kept, starts.data() + s.first_tile);
+            });
+            CHECK(right == thread_block::threads);
+            for (std::size_t j = 0; j < s.kept; ++j) back[s.payload + j] = gc::exec::read_index(s, starts.data() + s.first_tile, two.data() + s.wire, j);
+        }
+        CHECK(back == index);
+        CHECK(starts[tiles] == 0xffffffffu);
+    }
+}
+
+TEST_CASE("counts of a message that do not add up are noticed, and what is read of it stays in bounds")
+{
+    constexpr std::uint32_t huge = 0xffffffffu;
+    const std::vector<std::vector<std::uint32_t>> wrong{{0, 0, 0}, {5, 5, 5}, {huge, 11, 0}, {huge, huge, huge}, {9, 0, 0}, {0, 65537, 0}};
+    for (const auto& counts : wrong) {
+        const gc::exec::index_form s{.kept = 10, .payload = 0, .position = 100, .wire = 0, .first_tile = 0, .tiles = 3, .is_short = true};
+        std::vector<std::uint32_t> wire(3 + 5), starts(4, 77);
+        std::copy(counts.begin(), counts.end(), wire.begin());
+        std::atomic<int> right{0};
+        cuda_threads::run<thread_block>([&](const thread_block& block) { right += gc::exec::sum_counts(block, wire.data(), 3, s.kept, starts.data()); });
+        CHECK(right == 0);
+        CHECK(starts[3] == 77);
+        for (std::size_t j = 0; j < s.kept; ++j) CHECK(gc::exec::read_index(s, starts.data(), reinterpret_cast<const std::byte*>(wire.data()), j) < 100 + 3 * gc::index_tile);
+    }
+}
