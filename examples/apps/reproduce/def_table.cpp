@@ -120,11 +120,24 @@ std::string text_of(const cell& one)
     return fixed(one.mean, 2) + (one.seeds > 1 ? " +- " + fixed(one.deviation, 2) : "");
 }
 
+const std::vector<const char*> compared = {"ef", "saef", "psync", "def", "def_a"};
+
+/// "n of 10": pairs of methods of which the same one is ahead by both, divergence (NaN) being last.
+template <class Ours, class Theirs> std::string pairs_alike(const Ours& ours, const Theirs& theirs)
+{
+    const auto ahead = [](double a, double b) { return std::isfinite(a) && (!std::isfinite(b) || a > b); };
+    std::size_t alike = 0, pairs = 0;
+    for (std::size_t i = 0; i < compared.size(); ++i)
+        for (std::size_t j = i + 1; j < compared.size(); ++j, ++pairs)
+            if (ahead(ours(compared[i]), ours(compared[j])) == ahead(theirs(compared[i]), theirs(compared[j]))) ++alike;
+    return std::to_string(alike) + " of " + std::to_string(pairs);
+}
+
 /// The names from best to worst by `accuracy`; divergence is last.
 template <class Accuracy> std::string order_of(const Accuracy& accuracy)
 {
     std::vector<std::pair<double, std::string>> all;
-    for (const char* name : {"ef", "saef", "psync", "def", "def_a"}) {
+    for (const char* name : compared) {
         const double value = accuracy(name);
         all.push_back({std::isfinite(value) ? -value : 1e9, name});
     }
@@ -137,7 +150,7 @@ template <class Accuracy> std::string order_of(const Accuracy& accuracy)
 void show_table(const std::vector<record>& records, findings& found)
 {
     const std::vector<std::string> names = {"none", "ef", "saef", "psync", "def", "def_a", "ia"};
-    std::vector<std::vector<std::string>> rows{{"ratio", "sgd"}}, sums{{"ratio", "order here", "order in the paper"}};
+    std::vector<std::vector<std::string>> rows{{"ratio", "sgd"}}, sums{{"ratio", "order here", "order in the paper", "the same", "pairs in the paper's order"}};
     rows[0].insert(rows[0].end(), names.begin(), names.end());
     rows.push_back({"1", text_of(look_up(records, "sgd", 1)) + " (paper " + fixed(76.04, 2) + ")"});
     rows.back().resize(names.size() + 2);
@@ -152,8 +165,9 @@ void show_table(const std::vector<record>& records, findings& found)
             const double bytes = look_up(records, names[i], ratio, "total_bytes").mean;
             if (!one.diverged && std::isfinite(one.mean)) picture.series[i].x.push_back(bytes), picture.series[i].y.push_back(one.mean);
         }
-        sums.push_back({plain(ratio), order_of([&](const std::string& name) { const cell one = look_up(records, name, ratio); return one.diverged ? none_given : one.mean; }),
-            order_of([&](const std::string& name) { return of_paper(name, ratio); })});
+        const auto ours = [&](const std::string& name) { const cell one = look_up(records, name, ratio); return one.diverged ? none_given : one.mean; };
+        const auto theirs = [&](const std::string& name) { return of_paper(name, ratio); };
+        sums.push_back({plain(ratio), order_of(ours), order_of(theirs), order_of(ours) == order_of(theirs) ? "yes" : "no", pairs_alike(ours, theirs)});
     }
     found.table("Test accuracy in percent at each method's own evaluation point; in brackets the paper's, of its own model and data. Iterate averaging (ia) sends dense messages, delta = 1/ratio.", rows);
     found.draw(picture);
