@@ -18,17 +18,28 @@ struct row {
     std::vector<const finished_job*> runs;
 };
 
+/// The methods of all tables, then those that only these jobs have, in the order in which they came.
+std::vector<const method*> methods_of(const std::vector<finished_job>& jobs)
+{
+    std::vector<const method*> methods;
+    for (const method& one : all_methods()) methods.push_back(&one);
+    for (const finished_job& job : jobs)
+        for (const method* one : job.job.methods)
+            if (std::find(methods.begin(), methods.end(), one) == methods.end()) methods.push_back(one);
+    return methods;
+}
+
 /// Rows by method, then by ratio in the order in which the jobs came.
 std::vector<row> rows_of(const std::vector<finished_job>& jobs)
 {
     std::vector<row> rows;
-    for (const method& one : all_methods()) {
+    for (const method* one : methods_of(jobs)) {
         const std::size_t first = rows.size();
         for (const finished_job& job : jobs) {
-            if (std::find(job.job.methods.begin(), job.job.methods.end(), &one) == job.job.methods.end()) continue;
+            if (std::find(job.job.methods.begin(), job.job.methods.end(), one) == job.job.methods.end()) continue;
             std::size_t at = first;
             while (at < rows.size() && rows[at].ratio != job.job.ratio) ++at;
-            if (at == rows.size()) rows.push_back({&one, job.job.ratio, {}});
+            if (at == rows.size()) rows.push_back({one, job.job.ratio, {}});
             rows[at].runs.push_back(&job);
         }
     }

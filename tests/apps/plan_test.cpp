@@ -301,3 +301,19 @@ TEST_CASE("report: table and chart name the data, and several seeds show mean an
     CHECK(picture.series[4].y == std::vector<double>{89.0, 87.0});
     CHECK(picture.marks.size() == 2);
 }
+
+TEST_CASE("a method of an experiment's own, which no table lists, has its records as well, after those of the tables' methods")
+{
+    static const method own{"own", recipe::ef, evaluation_point::mean, "random_block", "ef", "ring", true, 0.0, false};
+    std::vector<finished_job> jobs = {finished(recipe::ef, 64, 1, {"ef"}, 12.0, 12.0), finished(recipe::ef, 64, 2, {"ef"}, 14.0, 14.0)};
+    for (finished_job& job : jobs) {
+        job.job.methods.insert(job.job.methods.begin(), &own);
+        job.result[evaluation_point::mean] = {61.0, 62.0};
+    }
+    const auto records = to_records({.program = "test", .data = "none", .settings = {}}, jobs);
+    REQUIRE(records.size() == 4);
+    CHECK(records[1].text("method") == "ef");
+    CHECK(records[2].text("method") == "own");
+    CHECK(records[3].number("accuracy_evaluation") == 61.0);
+    CHECK(records[3].number("accuracy_x") == 14.0);
+}

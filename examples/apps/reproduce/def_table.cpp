@@ -77,7 +77,8 @@ void add_jobs(experiment& to, const choices& chosen, const plan& how)
         const std::string name = how.figure + "-" + job.methods.front()->name + "-" + plain(job.ratio) + "-" + std::to_string(job.seed);
         const training_settings settings{.epochs = how.epochs};
         const std::size_t steps = step_schedule(how.epochs, 60000, settings.workers, settings.batch, settings.learning_rate).steps();
-        to.parts.push_back({name, how.model + ", epochs " + std::to_string(how.epochs), steps, [=](progress_bar& progress) {
+        const std::string points = job.methods.size() > 1 && how.all_points ? ", all points" : "";
+        to.parts.push_back({name, how.model + ", epochs " + std::to_string(how.epochs) + points, steps, [=](progress_bar& progress) {
             const data::dataset& set = images(folder);
             const training_result result = how.model == "cnn" ? train_cnn(models::cnn{}, set, settings, job, progress, name) : train_mlp(models::mlp{}, set, settings, job, progress, name);
             if (result.steps < steps) progress.add(steps - result.steps, name + " broke off");

@@ -18,7 +18,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.35rem; margin-top: 2.5rem; } h3 { fo
 table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { text-align: right; padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 28rem), 1fr)); gap: 1rem; }
 .charts img { width: 100%; height: auto; background: white; border-radius: 6px; }
 .claim { border-left: 6px solid #888; padding: 0.3rem 0.8rem; margin: 0.6rem 0; }
 .pass { border-color: #2a9d4a; } .fail { border-color: #d1242f; }

@@ -10,7 +10,7 @@ inline namespace memory {
 /// p = d - h, the direction read from what its streams hold after the sweep.
 template <class T, class Direction> struct settled_difference_rule : rule_streams<T, T, Direction::outputs + 1, 0> {
     Direction direction;
-    explicit settled_difference_rule(const Direction& d) : direction(d) {}
+    GRADCOMP_HD explicit settled_difference_rule(const Direction& d) : direction(d) {}
     GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return direction.settled(x) - x[Direction::outputs]; }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
 };

@@ -49,7 +49,7 @@ template <class T, class Direction> struct settled_rule : rule_streams<T, T, Dir
     Direction direction;
     rate_scales<T> scales;
     T scale = 1;
-    settled_rule(const Direction& d, const rate_scales<T>& with, T s) : direction(d), scales(with), scale(s) {}
+    GRADCOMP_HD settled_rule(const Direction& d, const rate_scales<T>& with, T s) : direction(d), scales(with), scale(s) {}
     GRADCOMP_HD void at_step(const step_state<T>& now) { scale = scales.direction(now.learning_rate); }
     GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return scale * direction.settled(x); }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
