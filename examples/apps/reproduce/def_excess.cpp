@@ -204,8 +204,8 @@ void judge_def_excess(const std::vector<record>& all, const choices&, findings& 
     found.say("Logistic regression on " + std::to_string(samples) + " rows of a9a, weight decay 0.01, K = 8 samples a step, c = 1 / L with L = " + fixed(smooth, 2) +
         " of one sample's loss, delta = 1/16, mean over seeds. The theorem bounds from above, up to constants: the generalisation gap by T^a, the distance to the lowest training loss by T^-b (for DEF-A "
         "plus a part that stays; it asks for eta <= 1/(4L), which holds from the fourth step on). The gap itself is smaller here than the noise of drawing 400 rows, so what is measured is what the theorem "
-        "bounds it by: how far the losses of the test rows move, on average, when one of the 400 rows is another and every draw is the same. The bound on the loss is far from tight. Dashed: the bound's "
-        "power of T through the first point.");
+        "bounds it by: how far the losses of the test rows move, on average, when one of the 400 rows is another and every draw is the same. The bounds are far from tight: with steps that fall "
+        "as c / t, x is an average of the last 16 or so iterates, which by then are all alike, so the averaged methods end where SGD ends. Dashed: the bound's power of T through the first point.");
     chart moves{.title = "Change of test losses with one sample", .x_label = "T", .y_label = "mean change", .log_x = true, .log_y = true, .compact = true};
     chart loss{.title = "Training loss above its minimum", .x_label = "T", .y_label = "f - f*", .log_x = true, .log_y = true, .compact = true};
     std::vector<std::vector<std::string>> rows = {{"method", "a of the bound", "measured", "b of the bound", "measured"}};
@@ -230,7 +230,7 @@ void judge_def_excess(const std::vector<record>& all, const choices&, findings& 
     found.draw(loss);
     found.table("Powers of T, measured from T = 100 on:", rows);
     found.judge("excess-exponents", "with T one sample matters no faster, and the training loss falls no slower, than the powers of Theorem 4.6", slow, "measured (bound): " + numbers);
-    found.judge("excess-averaging", "at the end one sample matters less to DEF-A and iterate averaging than to SGD, as the theorem's smaller powers say", ordered, "change of test losses: " + ends);
+    found.judge("excess-averaging", "at the end one sample matters less to DEF-A and iterate averaging than to SGD, as its smaller power of T would have it", ordered, "change of test losses: " + ends);
 }
 
 } // namespace apps::reproduce
