@@ -88,7 +88,7 @@ struct policy_stack {
         "that error feedback may go around.");
     static_assert(stack::reset_fits<Memory, Reducer, Local, Server>(),
         "gradcomp: gc::cser needs a local rule that keeps state (gc::momentum; beta may be 0), .server = gc::descent{}, and .reducer = gc::all_gather{communicator}, or gc::ring{communicator} "
-        "where the messages of .reset add as well.");
+        "where the messages of .reset add as well; and .reset sends in one round (not gc::low_rank).");
     static_assert(stack::share_memory_space<Reducer, Executor>(),
         "gradcomp: the communicator and the executor work in different memory: write a communicator for the executor's memory space.");
 

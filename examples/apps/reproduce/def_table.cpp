@@ -153,7 +153,7 @@ void show_table(const std::vector<record>& records, findings& found)
     const std::vector<std::string> names = {"none", "ef", "saef", "psync", "def", "def_a", "ia"};
     std::vector<std::vector<std::string>> rows{{"ratio", "sgd"}}, sums{{"ratio", "order here", "order in the paper", "the same", "pairs in the paper's order"}};
     rows[0].insert(rows[0].end(), names.begin(), names.end());
-    rows.push_back({"1", text_of(look_up(records, "sgd", 1)) + " (paper " + fixed(76.04, 2) + ")"});
+    rows.push_back({"1", text_of(look_up(records, "sgd", 1)) + " (" + fixed(76.04, 2) + ")"});
     rows.back().resize(names.size() + 2);
     chart picture{.title = "Accuracy against bytes sent", .x_label = "bytes sent by all workers", .y_label = "percent", .log_x = true, .compact = true, .x_format = "%.0s%c"};
     for (const std::string& name : names) picture.series.push_back({.name = name});
@@ -162,7 +162,7 @@ void show_table(const std::vector<record>& records, findings& found)
         for (std::size_t i = 0; i < names.size(); ++i) {
             const cell one = look_up(records, names[i], ratio);
             const double theirs = of_paper(names[i], ratio);
-            rows.back().push_back(text_of(one) + (std::isfinite(theirs) ? " (paper " + fixed(theirs, 2) + ")" : ratio >= 256 && names[i] == "ef" ? " (paper: diverged)" : ""));
+            rows.back().push_back(text_of(one) + (std::isfinite(theirs) ? " (" + fixed(theirs, 2) + ")" : ratio >= 256 && names[i] == "ef" ? " (diverged)" : ""));
             const double bytes = look_up(records, names[i], ratio, "total_bytes").mean;
             if (!one.diverged && std::isfinite(one.mean)) picture.series[i].x.push_back(bytes), picture.series[i].y.push_back(one.mean);
         }

@@ -58,7 +58,8 @@ template <class Memory> constexpr bool reset_contracts()
 template <class Memory, class Reducer, class Local, class Server> constexpr bool reset_fits()
 {
     if constexpr (!resets_error<Memory> || !reducer<Reducer> || !local_rule<Local> || !server_rule<Server>) return true;
-    else return Local::states > 0 && Server::touches_only_support && !Reducer::updates_at_root && (!Reducer::needs_additive || Memory::reset_compressor::additive);
+    else return Local::states > 0 && Server::touches_only_support && !Reducer::updates_at_root && Memory::reset_compressor::rounds == 1
+            && (!Reducer::needs_additive || Memory::reset_compressor::additive);
 }
 /// @copydoc bias_is_repaired
 template <class Compressor, class Reducer> constexpr bool messages_add()
