@@ -34,7 +34,8 @@ inline double pressure(pressed on, const gradcomp::theory::measurement& m)
 using measured_at = std::function<gradcomp::theory::measurement(const std::vector<double>& x)>;
 
 /// The worst x for each pressure: first vectors of two magnitudes (one large element, some smaller equal ones, zeros), their signs equal or
-/// alternating and at several scales, for levels that do not depend on x, then random climbs from the worst of them. Finds the worst cases of every operator
+/// alternating and at several scales, for levels that do not depend on x, then random climbs from the worst of them: of one element, of each by
+/// itself, of all but the first together. Finds the worst cases of every operator
 /// here whose bound is known to be tight; for others it gives a lower bound.
 inline std::array<std::vector<double>, pressures> worst_cases(std::size_t d, const measured_at& measure, std::size_t climbs, std::uint64_t seed)
 {
@@ -61,9 +62,10 @@ inline std::array<std::vector<double>, pressures> worst_cases(std::size_t d, con
             std::vector<double> x = worst[on];
             const double width = std::exp2(-static_cast<double>(climb % 12));
             const std::size_t at = random.below(d);
-            if (climb % 2 == 0) x[at] *= 1 + width * static_cast<double>(random.normal());
+            const double all = 1 + width * static_cast<double>(random.normal());
+            if (climb % 3 == 0) x[at] *= all;
             else
-                for (double& v : x) v *= 1 + width * 0.3 * static_cast<double>(random.normal());
+                for (std::size_t i = 0; i < d; ++i) x[i] *= climb % 3 == 1 ? 1 + width * 0.3 * static_cast<double>(random.normal()) : i == 0 ? 1 : all;
             if (x[at] == 0 && climb % 4 == 0) x[at] = width;
             offer(x);
         }
