@@ -77,7 +77,7 @@ template <class C> facts facts_of(const C& compressor)
     if (out.classes.empty()) out.classes = "none";
     out.bits = short_text(8.0 * static_cast<double>(compressor.template start<float>(team, gc::coder_start{&list, &tensors, 1, 0}).bytes()) / elements);
     out.memories = memories_of<C>(m.b3.has_value());
-    out.reducers = C::additive ? "any" : "gathering";
+    out.reducers = C::rounds > 1 ? "ring, all_gather" : C::additive ? "any" : "gathering";
     out.time = "not measured";
     return out;
 }
@@ -135,6 +135,7 @@ std::map<std::string, facts> all_compressors()
     GRADCOMP_ROW(exponential_rounding<rounding::nearest>{});
     GRADCOMP_ROW(level_rounding<>{});
     GRADCOMP_ROW(level_rounding<rounding::nearest>{});
+    GRADCOMP_ROW(low_rank{.rank = 4});
     GRADCOMP_ROW(scaled<qsgd<>>{.lambda = 0.04, .of = {.bits = 2}});
     GRADCOMP_ROW(chain{top_k{.ratio = 100}, natural_dithering()});
     GRADCOMP_ROW(by_tensor{vectors(identity{}), otherwise(top_k{.ratio = 100})});

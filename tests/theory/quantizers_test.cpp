@@ -373,5 +373,5 @@ TEST_CASE("thresholds: contractions where their numbers say so, crowded or not")
     CHECK(theory::has_no_guarantee(theory::threshold_absolute()));
     CHECK(theory::adaptive_random(10, 2) == theory::top_k(10, 2));
     CHECK(theory::block_top_k(4, 1).b3->delta == 4);
-    CHECK(theory::low_rank(100, 20, 2).b3->delta == Approx(10));
+    CHECK(theory::low_rank(20, 2).b3->delta == Approx(10));
 }

@@ -1,4 +1,4 @@
-/// @file The operator classes of quantizers: roundings, dithering, sign, min-max grids, casts, low rank.
+/// @file The operator classes of quantizers: roundings, dithering, sign, min-max grids, casts.
 ///
 /// d is the number of elements that share one scale (a bucket, a tensor): see bucket_of(). As in operators.hpp every function returns all
 /// classes that hold, and "tight" says that some x attains the constants. s, t as in conversions.hpp; a scale counts as exact, which in T it is
@@ -224,16 +224,6 @@ constexpr membership cast_nearest(std::size_t d, short_format f)
 constexpr membership cast_stochastic(std::size_t d, short_format f)
 {
     return d == 0 ? identity() : unbiased(rounding_zeta(1 + power(2, -f.mantissa)) + static_cast<double>(d - 1) * subnormal_error(f));
-}
-
-/// Projection of a matrix onto the range of (matrix x Gaussian with `rank` columns, drawn afresh): B1(q, 1), B2(q, 1), B3(1/q),
-/// q = rank / min(rows, columns). Tight: all singular values equal. A warm start forgoes the class: for a matrix orthogonal to the last one it keeps nothing.
-///
-/// A projection has s = t. With M = U S V^T and Q = V^T x the Gaussian, (Q'S^2 Q)(Q'Q)^-1 (Q'S^2 Q) <= Q'S^4 Q gives
-/// s >= tr(S^2 Q (Q'Q)^-1 Q'), whose mean is q tr S^2.
-constexpr membership low_rank(std::size_t rows, std::size_t columns, std::size_t rank)
-{
-    return random_sparsification(kept_share(std::min(rows, columns), rank));
 }
 
 } // namespace gradcomp::theory
