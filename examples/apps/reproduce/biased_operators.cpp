@@ -46,7 +46,7 @@ public:
         const auto measure = [&](const std::vector<double>& x) { return draw(c, x, draws, 2); };
         const auto worst = worst_cases(d, measure, quick_ ? 60 : 300, 5);
         record r = start_record("reproduce");
-        r.set("figure", "operators").set("operator", name).set("d", static_cast<std::int64_t>(d)).set("tight", attained != tight::none);
+        r.set("figure", "operators").set("operator", name).set("d", static_cast<std::int64_t>(d)).set("tight", attained != tight::none).set("draws", static_cast<std::int64_t>(draws)).set("seed", std::int64_t{1});
         bool compatible = true;
         double least = 1;
         for (std::size_t on = 0; on < pressures; ++on) {
@@ -139,8 +139,8 @@ void add_roundings(table_writer& table)
     add_same(table, "exponential rounding, b = 3, nearest", gc::exponential_rounding<rounding::nearest>{.base = 3}, tight::all, false, 9, 7 + norms);
     add_same(table, "rounding to {1/4, 1/2, 3/4, 1}", gc::level_rounding<>{}, tight::all, true, 1 + std::log2(5) + norms, 4 + norms);
     add_same(table, "rounding to {1/4, 1/2, 3/4, 1}, nearest", gc::level_rounding<rounding::nearest>{}, tight::error, false, 1 + std::log2(5) + norms, 4 + norms);
-    add_same(table, "rounding to 26 uneven levels", gc::level_rounding<>{.levels = uneven_levels()}, tight::all, true, 1 + std::log2(27) + norms, 6 + norms, 128);
-    add_same(table, "rounding to 26 uneven levels, nearest", gc::level_rounding<rounding::nearest>{.levels = uneven_levels()}, tight::all, false, 1 + std::log2(27) + norms, 6 + norms, 128);
+    add_same(table, "rounding to 26 uneven levels", gc::level_rounding<>{.levels = uneven_levels()}, tight::all, true, 1 + std::log2(27) + norms, 6 + norms, 256);
+    add_same(table, "rounding to 26 uneven levels, nearest", gc::level_rounding<rounding::nearest>{.levels = uneven_levels()}, tight::all, false, 1 + std::log2(27) + norms, 6 + norms, 256);
     add_same(table, "cast to half", gc::cast<gc::half>{}, tight::none, false, 16, 16 + norms);
     add_same(table, "cast to bfloat16, stochastic", gc::cast<gc::bfloat16, rounding::stochastic>{}, tight::none, true, 16, 16 + norms);
     add_same(table, "cast to fp8_e4m3", gc::cast<gc::fp8_e4m3>{}, tight::none, false, 8, 8 + norms);
