@@ -1,6 +1,6 @@
 /// @file A compressor that the library does not know works in every stack that its facts allow; docs/write_a_compressor.md builds it.
 #include "../../examples/ternary.hpp"
-#include "toy.hpp"
+#include "../stack/toy.hpp"
 
 #include <doctest/doctest.h>
 
