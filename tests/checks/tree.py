@@ -50,18 +50,32 @@ def cuda_macros(name, text):
     return [f"asks for CUDA's macros; only {' and '.join(sorted(CUDA_FILES))} may"]
 
 
+def code(text):
+    """Without comments that document, empty lines and trailing blanks."""
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("///"))
+
+
+def blocks(page):
+    """The C++ blocks of a Markdown page."""
+    return re.findall(r"^```cpp\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
 def readme_programs():
     """The complete programs in README.md that are no example in examples/, which the tests build and run."""
     readme = ROOT / "README.md"
     if not readme.is_file():
         return ["README.md is missing"]
-
-    def code(text):
-        return "\n".join(line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("///"))
-
     examples = [code(path.read_text()) for path in (ROOT / "examples").glob("*.cpp")]
-    blocks = re.findall(r"^```cpp\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
-    return [f"this program is no file in examples/:\n{block}" for block in blocks if "int main" in block and code(block) not in examples]
+    return [f"this program is no file in examples/:\n{block}" for block in blocks(readme.read_text()) if "int main" in block and code(block) not in examples]
+
+
+def page_files():
+    """The blocks of docs/write_a_compressor.md that are not, word for word, the files that the tests compile."""
+    files = ["examples/ternary.hpp", "tests/conformance/compressors_own_test.cpp", "examples/add_compressor.cpp"]
+    page = (ROOT / "docs/write_a_compressor.md").read_text()
+    found = blocks(page)
+    wrong = [] if len(found) == len(files) else [f"docs/write_a_compressor.md has {len(found)} blocks instead of {len(files)}"]
+    return wrong + [f"docs/write_a_compressor.md differs from {name}" for name, block in zip(files, found) if (ROOT / name).read_text() != block]
 
 
 def self_test(report):
@@ -86,6 +100,8 @@ def main():
         report.add(f"include/gradcomp/{name}", not wrong, "\n".join(wrong))
     wrong = readme_programs()
     report.add("the README's programs are tested examples", not wrong, "\n".join(wrong))
+    wrong = page_files()
+    report.add("the page that writes a compressor shows tested files", not wrong, "\n".join(wrong))
     return report.finish()
 
 

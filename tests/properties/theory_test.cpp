@@ -2,7 +2,7 @@
 #include "properties/property.hpp"
 
 #if defined(GRADCOMP_TEST_RAPIDCHECK)
-#include <gradcomp/theory/operators.hpp>
+#include <gradcomp/theory/quantizers.hpp>
 #include <gradcomp/theory/step_size.hpp>
 
 #include <cmath>
@@ -89,7 +89,7 @@ GRADCOMP_PROPERTY("a chain leaves what its sparsifier drops and what its quantiz
 {
     const std::size_t d = size_in(1, 500), k = size_in(1, d);
     const double zeta = 1 + share(0.99);
-    const membership c = chained(top_k(d, k), unbiased(zeta));
+    const membership c = chain(top_k(d, k), unbiased(zeta));
     const double q = static_cast<double>(k) / static_cast<double>(d);
     RC_ASSERT(std::abs(contraction(*c.b3) - (1 - q * (2 - zeta))) <= 1e-9);
 }

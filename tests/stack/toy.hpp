@@ -3,6 +3,7 @@
 
 #include <gradcomp/gradcomp.hpp>
 
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
@@ -38,6 +39,33 @@ template <class T> std::vector<T> gradient(std::span<const T> point, int rank, s
         g[i] = (T(0.2) + T(0.8) * static_cast<T>(i) / static_cast<T>(g.size())) * (point[i] - value<T>(2, static_cast<std::uint64_t>(rank), i))
              + T(0.3) * value<T>(3 + static_cast<std::uint64_t>(rank), step, i);
     return g;
+}
+
+/// The distance to the minimum of the ranks' mean function after `steps` steps, over that at the start; NaN where the ranks' x differ in a bit.
+/// stack_of(communicator) gives the stack of a rank.
+template <class T, class StackOf> double remaining(const StackOf& stack_of, std::uint64_t steps = 400, double rate = 0.05)
+{
+    constexpr int ranks = 3;
+    std::vector<std::vector<T>> end(ranks);
+    const auto distance = [](const std::vector<T>& x) {
+        double sum = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            double minimum = 0;
+            for (std::uint64_t r = 0; r < ranks; ++r) minimum += static_cast<double>(value<T>(2, r, i)) / ranks;
+            sum += (static_cast<double>(x[i]) - minimum) * (static_cast<double>(x[i]) - minimum);
+        }
+        return std::sqrt(sum);
+    };
+    gc::comm::run_ranks(ranks, [&](gc::comm::in_process c) {
+        auto x = start<T>();
+        auto exchange = stack_of(c).attach(tensors, x);
+        for (std::uint64_t t = 0; t < steps; ++t) {
+            const auto g = gradient<T>(exchange.gradient_point(), c.rank(), t);
+            exchange.step(std::span<const T>(g), rate);
+        }
+        end[static_cast<std::size_t>(c.rank())] = x;
+    });
+    return end[0] == end[1] && end[1] == end[2] ? distance(end[0]) / distance(start<T>()) : std::nan("");
 }
 
 template <class T> bool same_bits(std::span<const T> a, std::span<const T> b)

@@ -117,6 +117,16 @@ TEST_CASE("iterations_to counts the steps of a geometric decay")
     CHECK(left / 0.97 > 1e-4);
 }
 
+TEST_CASE("steps to epsilon of each class are its complexity times kappa log(1/epsilon)")
+{
+    const double smooth = 4, convex = 0.001, epsilon = 1e-3, unit = smooth / convex * std::log(1 / epsilon);
+    const auto near = [&](double steps, double complexity) { CHECK(steps == Approx(complexity * unit).epsilon(1e-3)); };
+    near(theory::iterations_to(epsilon, theory::class_b1{0.2, 1.5}, smooth, convex), 1.5 * 1.5 / 0.2);
+    near(theory::iterations_to(epsilon, theory::class_b2{0.2, 1.5}, smooth, convex), 1.5 / 0.2);
+    near(theory::iterations_to(epsilon, theory::class_b3{9}, smooth, convex), 9);
+    near(theory::iterations_to(epsilon, theory::class_u{3}, smooth, convex), 3);
+}
+
 TEST_CASE("the error feedback step is 1 / (14 (2 delta + B) L) and says how sure it is")
 {
     const theory::allowed_learning_rate rate = theory::error_feedback_learning_rate({64}, 2, 3);

@@ -107,7 +107,7 @@ template <class Model> std::vector<record> train(const std::string& name, const 
     return records;
 }
 
-constexpr std::size_t quick_cnn = 150, quick_mlp = 1500, full_cnn = 2800, full_mlp = 9000;
+constexpr std::size_t quick_cnn = 150, quick_mlp = 1500, full_cnn = 1000, full_mlp = 9000;
 
 chart draw(const std::vector<record>& records, const std::string& model, const std::vector<std::string>& names, const std::string& title)
 {

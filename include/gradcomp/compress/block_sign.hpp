@@ -20,7 +20,7 @@ struct block_sign {
     static constexpr int passes = 1, rounds = 1;
     /// @throws error invalid_option.
     void check() const { check_bucket(bucket); }
-    theory::membership classes(std::size_t d) const { return theory::scaled_sign(std::min(d, bucket)); }
+    theory::membership classes(std::size_t d) const { return theory::sign(std::min(d, bucket)); }
 
     template <class T> sign_code<T> code() const { return {}; }
     template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const

@@ -87,7 +87,7 @@ static_assert(tile_code<cast_code<float, half, rounding::nearest>> && tile_code<
 /// A bucket of 512 elements is first divided by a power of two, so nothing overflows, and what is lost below the format's range is lost relative to
 /// the bucket's largest element. Bytes on the wire: 2 d or d, + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. The codes are
 /// those of the format; its NaN and Inf are never sent, a bucket that holds any says so in its parameter. Nearest in B3, stochastic in U, with
-/// numbers near 1 (theory::short_float_error, short_float_zeta).
+/// numbers near 1 (theory::cast_nearest, cast_stochastic).
 template <class Format, rounding Rounding = rounding::nearest> struct cast {
     static constexpr std::size_t bucket = code_tile;
     static constexpr bool unbiased = Rounding == rounding::stochastic, contractive = true, shared_support = false, additive = false;
@@ -96,9 +96,8 @@ template <class Format, rounding Rounding = rounding::nearest> struct cast {
     theory::membership classes(std::size_t d) const
     {
         const std::size_t b = std::min(d, bucket);
-        if (b == 0) return theory::identity();
-        return unbiased ? theory::unbiased(theory::short_float_zeta(b, Format::mantissa, Format::normal))
-                        : theory::leaving(theory::short_float_error(b, Format::mantissa, Format::normal));
+        constexpr theory::short_format format{.mantissa = Format::mantissa, .normal = Format::normal};
+        return unbiased ? theory::cast_stochastic(b, format) : theory::cast_nearest(b, format);
     }
 
     template <class T> cast_code<T, Format, Rounding> code() const { return {}; }

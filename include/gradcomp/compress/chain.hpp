@@ -36,7 +36,7 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
     /// The quantizer sees at most a bucket of the kept elements.
     theory::membership classes(std::size_t d) const
     {
-        return d == 0 ? theory::identity() : theory::chained(sparsifier.classes(d), quantizer.classes(sparsifier.kept(d)));
+        return d == 0 ? theory::identity() : theory::chain(sparsifier.classes(d), quantizer.classes(sparsifier.kept(d)));
     }
 
     template <class T, class Executor> class coder {

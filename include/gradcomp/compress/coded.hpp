@@ -5,7 +5,7 @@
 #include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/engines.hpp>
-#include <gradcomp/theory/operators.hpp>
+#include <gradcomp/theory/quantizers.hpp>
 
 #include <algorithm>
 

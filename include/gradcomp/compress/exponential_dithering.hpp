@@ -14,8 +14,9 @@ constexpr level_unit unit_of_norm(norm n) { return n == norm::one ? level_unit::
 /// E xi(y) = y, or the nearest.
 ///
 /// Bytes on the wire: d (1 + ceil(log2(s + 1))) / 8 + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. Stochastic in U(zeta),
-/// zeta = (b + 1/b + 2)/4 + q min(1, q) with q = n^(1/min(p, 2)) b^(1-s), n = min(d, bucket); nearest in B3 with
-/// theory::level_error. What is no contraction for these numbers, attach() refuses with error feedback. 16 random bits decide.
+/// zeta at most (b + 1/b + 2)/4 + q min(1, q) with q = n^(1/min(p, 2)) b^(1-s), n = min(d, bucket), and sharper in
+/// theory::exponential_dithering; nearest in B3 (theory::exponential_dithering_nearest). What is no contraction for these numbers, attach()
+/// refuses with error feedback. 16 random bits decide.
 /// @cite Beznosikov et al., JMLR 24(276), section on compressors, (i); Horvath et al., "Natural compression", theorem 7, for b = 2.
 template <norm Norm = norm::two, rounding Rounding = rounding::stochastic> struct exponential_dithering {
     double base = 2;                ///< b, above 1
@@ -33,11 +34,9 @@ template <norm Norm = norm::two, rounding Rounding = rounding::stochastic> struc
     }
     theory::membership classes(std::size_t d) const
     {
-        const int p = Norm == norm::one ? 1 : Norm == norm::two ? 2 : 0;
-        const double lowest = powers_below_one(base, levels).front();
-        if (d == 0) return theory::identity();
-        if (unbiased) return theory::unbiased(theory::bucket_dithering_zeta(std::min(d, bucket), p, base, lowest));
-        return theory::leaving(theory::level_error(std::min(d, bucket), p, base, lowest));
+        constexpr double p = Norm == norm::one ? 1 : Norm == norm::two ? 2 : theory::maximum_norm;
+        const std::size_t n = std::min(d, bucket);
+        return unbiased ? theory::exponential_dithering(n, base, p, levels) : theory::exponential_dithering_nearest(n, base, p, levels);
     }
 
     template <class T> auto code() const { return code_of_levels<T, unit_of_norm(Norm), Rounding>(powers_below_one(base, levels)); }

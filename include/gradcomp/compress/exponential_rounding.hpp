@@ -11,7 +11,7 @@ inline namespace compress {
 ///
 /// Each bucket carries the `levels` powers up to the first one at or above its largest element; below them comes 0. Bytes on the wire:
 /// d (1 + ceil(log2(levels + 1))) / 8 + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. With b' for the base, stochastic in
-/// U((b' + 1/b' + 2) / 4), nearest in B3((b' + 1)^2 / (4 b')), each with what the lowest level adds (theory::level_zeta, level_error).
+/// U((b' + 1/b' + 2) / 4), nearest in B3((b' + 1)^2 / (4 b')), each with what the lowest level adds (theory::unbiased_table, nearest_table).
 /// 16 random bits decide. The powers are products of T, so for a base that is no power of two they are b^k up to the rounding of T.
 /// @cite Beznosikov et al., JMLR 24(276), section on compressors, (f) and (h); b = 2 is natural compression.
 template <rounding Rounding = rounding::stochastic> struct exponential_rounding {
@@ -30,11 +30,10 @@ template <rounding Rounding = rounding::stochastic> struct exponential_rounding 
     }
     theory::membership classes(std::size_t d) const
     {
-        if (d == 0) return theory::identity();
-        // The top power is below b max |x|, so relative to max |x| the lowest level is below b times the table's.
-        const double lowest = base * powers_below_one(base, levels).front();
-        const std::size_t n = std::min(d, bucket);
-        return unbiased ? theory::unbiased(theory::level_zeta(n, base, lowest)) : theory::leaving(theory::level_error(n, 0, base, lowest));
+        const std::size_t b = std::min(d, bucket);
+        // The top power is below base max |x|, so relative to max |x| the lowest level is below base times the table's.
+        const theory::level_table table{.quotient = base, .least = base * powers_below_one(base, levels).front(), .holds_largest = false};
+        return unbiased ? theory::unbiased_table(b, table) : theory::nearest_table(b, table);
     }
 
     template <class T> auto code() const

@@ -10,8 +10,9 @@ inline namespace compress {
 /// |x_i| / max|x| becomes one of the two levels beside it, sign kept: at random with E C(x) = x, or the nearest. 0 is always a level.
 ///
 /// Bytes on the wire: d (1 + ceil(log2(levels + 1))) / 8 + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. With rho the largest
-/// ratio of neighbours, stochastic in U((rho + 1/rho + 2) / 4), nearest in B3((rho + 1)^2 / (4 rho)), each with what the lowest level adds
-/// (theory::level_zeta, level_error). What is no contraction for these numbers, attach() refuses with error feedback. 16 random bits decide.
+/// ratio of neighbours and l the lowest level, stochastic in U of the larger of (rho + 1/rho + 2) / 4 and (1 + sqrt(1 + (b - 1) l^2)) / 2, nearest in
+/// B3 of the larger of (rho + 1)^2 / (4 rho) and 1 + (b - 1) l^2 / 4, b = min(d, bucket) (theory::unbiased_table, nearest_table). What is no
+/// contraction for these numbers, attach() refuses with error feedback. 16 random bits decide.
 /// @cite Beznosikov et al., JMLR 24(276), section on compressors, (e) and (g).
 template <rounding Rounding = rounding::stochastic> struct level_rounding {
     std::vector<double> levels = {0.25, 0.5, 0.75, 1}; ///< increasing, above 0, the last one 1; at most 127
@@ -31,11 +32,9 @@ template <rounding Rounding = rounding::stochastic> struct level_rounding {
     }
     theory::membership classes(std::size_t d) const
     {
-        if (d == 0) return theory::identity();
-        double rho = 1;
-        for (std::size_t k = 1; k < levels.size(); ++k) rho = std::max(rho, levels[k] / levels[k - 1]);
-        const std::size_t n = std::min(d, bucket);
-        return unbiased ? theory::unbiased(theory::level_zeta(n, rho, levels.front())) : theory::leaving(theory::level_error(n, 0, rho, levels.front()));
+        const std::size_t b = std::min(d, bucket);
+        const theory::level_table table{.quotient = theory::widest_step(levels), .least = levels.front()};
+        return unbiased ? theory::unbiased_table(b, table) : theory::nearest_table(b, table);
     }
 
     template <class T> auto code() const { return code_of_levels<T, level_unit::largest, Rounding>(levels); }

@@ -76,8 +76,8 @@ template <rounding Rounding = rounding::stochastic> struct min_max {
     }
     theory::membership classes(std::size_t d) const
     {
-        const double r = theory::uniform_error(std::min(d, bucket), static_cast<double>((1 << bits) - 1));
-        return unbiased ? theory::unbiased(1 + r) : theory::leaving(r);
+        const std::size_t b = std::min(d, bucket);
+        return unbiased ? theory::min_max_stochastic(b, bits) : theory::min_max(b, bits);
     }
 
     template <class T> range_code<T, Rounding> code() const { return range_code<T, Rounding>(bits); }

@@ -105,7 +105,7 @@ template <exponents Exponents = exponents::exact> struct natural {
     static constexpr bool unbiased = true, contractive = true, shared_support = false, additive = false;
     static constexpr int passes = 1, rounds = 1;
     void check() const {}
-    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::unbiased(9.0 / 8); }
+    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::natural(); }
 
     template <class T> auto code() const
     {

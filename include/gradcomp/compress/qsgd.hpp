@@ -50,8 +50,8 @@ static_assert(tile_code<linear_code<float, norm::two>> && tile_code<linear_code<
 /// QSGD: C(x_i) = ||x||/s times one of the two integers beside s x_i / ||x||, at random, so that E C(x) = x; in buckets.
 ///
 /// s = 2^(bits - 1) - 1. Bytes on the wire: d bits / 8 + sizeof(T) a bucket (a tensor's codes padded to 16). One sweep. In U(zeta) with the
-/// zeta of theory::dithering_by_norm or dithering_by_largest for b = min(d, bucket) elements; where zeta < 2 in B3(1 / (2 - zeta)), so that error feedback is legal, and
-/// where it is not, attach() says so with the numbers. 16 random bits decide: the bias is at most 2^-16 of a step. Buckets whose norm is below
+/// zeta of theory::qsgd or linear_dithering_of_maximum for b = min(d, bucket) elements; where zeta < 2 in B3(1 / (2 - zeta)), so that error
+/// feedback is legal, and where it is not, attach() says so with the numbers. 16 random bits decide: the bias is at most 2^-16 of a step. Buckets whose norm is below
 /// 2^-100 (double: 2^-970) are sent as 0.
 /// @cite Alistarh, Grubic, Li, Tomioka, Vojnovic, "QSGD", NeurIPS 2017, section 3.
 template <norm Norm = norm::two> struct qsgd {
@@ -68,8 +68,8 @@ template <norm Norm = norm::two> struct qsgd {
     }
     theory::membership classes(std::size_t d) const
     {
-        const auto levels = static_cast<double>((1 << (bits - 1)) - 1);
-        return theory::unbiased(Norm == norm::infinity ? theory::dithering_by_largest(std::min(d, bucket), levels) : theory::dithering_by_norm(std::min(d, bucket), levels));
+        const std::size_t b = std::min(d, bucket), levels = (std::size_t{1} << (bits - 1)) - 1;
+        return Norm == norm::infinity ? theory::linear_dithering_of_maximum(b, levels) : theory::qsgd(b, levels, Norm == norm::one ? 1 : 2);
     }
 
     template <class T> linear_code<T, Norm> code() const { return linear_code<T, Norm>(bits); }

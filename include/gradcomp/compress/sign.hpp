@@ -28,7 +28,7 @@ template <sign_scale Scale = sign_scale::mean> struct sign {
     static constexpr int passes = scaled ? 2 : 1, rounds = 1;
     static constexpr bool scales_late = scaled;
     void check() const {}
-    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : scaled ? theory::scaled_sign(d) : theory::nothing(); }
+    theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : scaled ? theory::sign(d) : theory::sign_unscaled(); }
 
     template <class T>
         requires(!scaled)

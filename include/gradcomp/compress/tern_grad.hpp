@@ -18,7 +18,7 @@ struct tern_grad {
     static constexpr int passes = 1, rounds = 1;
     /// @throws error invalid_option.
     void check() const { check_bucket(bucket); }
-    theory::membership classes(std::size_t d) const { return theory::unbiased(theory::dithering_by_largest(std::min(d, bucket), 1)); }
+    theory::membership classes(std::size_t d) const { return theory::terngrad(std::min(d, bucket)); }
 
     template <class T> linear_code<T, norm::infinity> code() const { return linear_code<T, norm::infinity>(2); }
     template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const

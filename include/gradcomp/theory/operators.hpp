@@ -1,6 +1,6 @@
-/// @file The operator classes of each compressor as numbers, and of several compressors packed into one message.
+/// @file The operator classes of sparsifiers as numbers, and of several operators together: packed into one message, or one after the other.
 ///
-/// d is the number of elements that the operator sees (a tensor, or the whole model), k how many of them it keeps. Every function returns
+/// quantizers.hpp has the operators that change values. d is the number of elements that the operator sees (a tensor, or the whole model), k how many of them it keeps. Every function returns
 /// all classes that hold, with the best constants; "tight" says that some x attains each of them. An operator on d = 0 elements loses nothing.
 /// @cite Beznosikov et al., JMLR 24(276), 2023, section on compressors; the constants are derived again here.
 #pragma once
@@ -97,106 +97,6 @@ constexpr membership threshold_of_norm(std::size_t d, double factor, std::size_t
 
 /// The elements with |x_i| >= a fixed number: no class. An x below it everywhere sends nothing.
 constexpr membership threshold_absolute() { return nothing(); }
-
-// Quantizers: each acts on b elements that share a scale; over several buckets or tensors the worst counts, as in packed().
-
-/// Unbiased with E||C(x)||^2 <= zeta ||x||^2, and what follows; the identity for zeta = 1.
-constexpr membership unbiased(double zeta) { return zeta > 1 ? complete({.u = class_u{zeta}}) : identity(); }
-
-/// sign(x_i) ||x||_1 / b: random sparsification's numbers with q = 1/b, since s = t = ||x||_1^2 / (b ||x||^2), from 1/b (one-hot) to 1. Tight.
-constexpr membership scaled_sign(std::size_t b) { return b <= 1 ? identity() : random_sparsification(1 / static_cast<double>(b)); }
-
-/// zeta of unbiased rounding to multiples of max |x_i| / s: (1 + sqrt(1 + (b - 1) / s^2)) / 2, tight; for s = 1 (TernGrad) (1 + sqrt(b)) / 2.
-///
-/// With max |x_i| = 1 the second moment of a coordinate is y_i / s below the first level. For any factor >= 1 on y^2 no higher interval gains
-/// more, so all but the largest may be taken equal and below it: sup over y of (1 + n y / s) / (1 + n y^2), n = b - 1.
-constexpr double dithering_by_largest(std::size_t b, double s)
-{
-    return b <= 1 ? 1 : 0.5 * (1 + square_root(1 + static_cast<double>(b - 1) / (s * s)));
-}
-
-/// zeta of unbiased rounding to multiples of ||x||_2 / s: 1 + b / (4 s^2) for sqrt(b) <= 2 s, else sqrt(b) / s. Never above QSGD's
-/// 1 + min(b / s^2, sqrt(b) / s). By the same argument: sum q(y_i) <= f + b max(q(y) - f y^2) = f + b / (4 s^2 f) for every f >= 1.
-constexpr double dithering_by_norm(std::size_t b, double s)
-{
-    const double d = static_cast<double>(b), root = square_root(d);
-    return b == 0 ? 1 : root <= 2 * s ? 1 + d / (4 * s * s) : root / s;
-}
-
-/// A contraction of which only the share r of ||x||^2 that it may leave behind is known, and what follows; no class for r >= 1.
-constexpr membership leaving(double r)
-{
-    if (!(r > 0)) return identity();
-    const auto b3 = from_contraction(r);
-    return b3 ? complete({.b3 = b3}) : nothing();
-}
-
-/// The mean squared error, relative to ||x||^2, that rounding to s uniform steps between min x and max x cannot exceed: the two ends are exact, the
-/// others are off by half a step (or have that standard deviation), and (max x - min x)^2 <= 2 ||x||^2.
-constexpr double uniform_error(std::size_t b, double s) { return b <= 2 ? 0 : static_cast<double>(b - 2) / (2 * s * s); }
-
-/// 2^n.
-constexpr double power_of_two_at(int n)
-{
-    double power = 1;
-    for (; n > 0; --n) power *= 2;
-    for (; n < 0; ++n) power /= 2;
-    return power;
-}
-
-/// The share of ||x||^2 that rounding to the nearest short float of `mantissa` bits leaves at most: half a unit in the last place of normal
-/// numbers, and below 2^normal times the bucket's scale (at most twice its largest element) half of the smallest number.
-constexpr double short_float_error(std::size_t b, int mantissa, int normal)
-{
-    return power_of_two_at(-2 * (mantissa + 1)) + static_cast<double>(b) * power_of_two_at(2 * (normal - mantissa));
-}
-
-/// zeta of unbiased rounding to neighbouring levels whose ratio is at most rho: (rho + 1 / rho + 2) / 4.
-constexpr double rounding_zeta(double rho) { return 0.25 * (rho + 1 / rho + 2); }
-
-/// zeta of stochastic rounding to short floats, as short_float_error.
-constexpr double short_float_zeta(std::size_t b, int mantissa, int normal)
-{
-    return rounding_zeta(1 + power_of_two_at(-mantissa)) + static_cast<double>(b) * power_of_two_at(2 * (normal - mantissa));
-}
-
-/// zeta of unbiased rounding of |x_i| / max |x| to levels whose neighbours have a ratio of at most rho, the lowest above 0 being `lowest`:
-/// rounding_zeta(rho), and for the b - 1 elements that may lie below the lowest level l a variance of at most l^2 / 4 each.
-constexpr double level_zeta(std::size_t b, double rho, double lowest)
-{
-    return rounding_zeta(rho) + 0.25 * static_cast<double>(b > 0 ? b - 1 : 0) * lowest * lowest;
-}
-
-/// zeta of general exponential dithering: rounding_zeta(base) + q min(1, q), q = b^(1 / min(p, 2)) lowest; p = 0 stands for infinity.
-constexpr double bucket_dithering_zeta(std::size_t b, int p, double base, double lowest)
-{
-    const double d = static_cast<double>(b), q = (p == 1 ? d : square_root(d)) * lowest;
-    return rounding_zeta(base) + q * std::min(1.0, q);
-}
-
-/// The share of ||x||^2 that rounding to the nearest level leaves at most: ((rho - 1) / (rho + 1))^2 between levels, and half of the lowest one
-/// times the norm below it. p is the norm that divides: 1, 2, or 0 for the largest magnitude.
-constexpr double level_error(std::size_t b, int p, double rho, double lowest)
-{
-    const double between = (rho - 1) / (rho + 1), d = static_cast<double>(b), below = 0.5 * lowest;
-    return between * between + below * below * d * (p == 1 ? d : 1);
-}
-
-/// x -> Q(A(x)): A keeps some elements as they are and drops the others, q = its B1 alpha, Q quantizes what is kept and leaves 0 at 0.
-///
-/// With y = A(x): s(Q A) = E||Q(y)||^2 and <Q(y), x> = <Q(y), y>, so the bounds of Q carry over times E||y||^2 / ||x||^2 >= q; and
-/// ||Q(y) - x||^2 = ||x||^2 - ||y||^2 + ||Q(y) - y||^2 <= (1 - q / delta) ||x||^2.
-constexpr membership chained(const membership& a, const membership& of_q)
-{
-    if (!a.b1) return nothing();
-    const double q = a.b1->alpha;
-    const membership m = complete(of_q);
-    membership out;
-    if (m.b1) out.b1 = class_b1{q * m.b1->alpha, m.b1->beta};
-    if (m.b2) out.b2 = class_b2{q * m.b2->gamma, m.b2->beta};
-    if (m.b3) out.b3 = class_b3{m.b3->delta / q};
-    return complete(out);
-}
 
 /// One operator from two on disjoint parts of x, C(x, y) = (A(x), B(y)): of each class the worse parameters.
 ///

@@ -1,8 +1,8 @@
-/// @file The operator classes of quantizers: roundings, dithering, sign, min-max grids, casts, low rank.
+/// @file The operator classes of quantizers: roundings, dithering, sign, min-max grids, casts.
 ///
 /// d is the number of elements that share one scale (a bucket, a tensor): see bucket_of(). As in operators.hpp every function returns all
 /// classes that hold, and "tight" says that some x attains the constants. s, t as in conversions.hpp; a scale counts as exact, which in T it is
-/// up to a few units of rounding, and stochastic choices as ideal, see rounding_bias().
+/// up to a few units of rounding, and stochastic choices as ideal, see rounding_bias(). No element has nothing to lose: d = 0 is the identity.
 /// @cite Beznosikov et al., JMLR 24(276), 2023, section on compressors; Horvath et al., Natural Compression, 2019, for base 2. The constants of
 /// dithering are sharper here than in either paper.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 
 namespace gradcomp::theory {
@@ -37,17 +38,32 @@ constexpr double power(double base, long exponent)
 }
 
 /// E C(x) = x and E||C(x)||^2 <= zeta ||x||^2, with what follows; the identity for zeta = 1.
-constexpr membership unbiased_operator(double zeta)
+constexpr membership unbiased(double zeta) { return zeta <= 1 ? identity() : complete({.u = class_u{zeta}}); }
+
+/// A contraction of which only the share r of ||x||^2 that it may leave behind is known, and what follows; no class for r >= 1.
+constexpr membership leaving(double r)
 {
-    return zeta <= 1 ? identity() : complete({.u = class_u{zeta}});
+    if (!(r > 0)) return identity();
+    const auto b3 = from_contraction(r);
+    return b3 ? complete({.b3 = b3}) : nothing();
 }
 
-/// Unbiased rounding of |x_i| to one of the two levels around it, whose quotient is at most `quotient` >= 1: U((b + 1/b + 2) / 4). Tight.
+/// zeta of unbiased rounding to one of the two levels around |x_i|, whose quotient is at most b >= 1: (b + 1/b + 2) / 4.
 ///
 /// For levels a < a' = b a and |x_i| = y: E C_i^2 = (a + a') y - a a', and over y^2 its maximum (a + a')^2 / (4 a a') is at 2 a a' / (a + a').
-constexpr membership unbiased_rounding(double quotient) { return unbiased_operator((quotient + 1 / quotient + 2) / 4); }
+constexpr double rounding_zeta(double quotient) { return (quotient + 1 / quotient + 2) / 4; }
 
-/// Rounding to the nearer of two levels with quotient at most b: C_i / x_i is in [2/(b+1), 2b/(b+1)], worst at the middle of the levels.
+/// The share of x_i^2 that rounding to the nearer of two levels with quotient b leaves at most: ((b - 1) / (b + 1))^2, at the middle.
+constexpr double rounding_error(double quotient)
+{
+    const double half = (quotient - 1) / (quotient + 1);
+    return half * half;
+}
+
+/// Unbiased rounding to levels that reach every magnitude. U((b + 1/b + 2) / 4). Tight.
+constexpr membership unbiased_rounding(double quotient) { return unbiased(rounding_zeta(quotient)); }
+
+/// Rounding to the nearest of such levels: C_i / x_i is in [2/(b+1), 2b/(b+1)], worst at the middle of two levels.
 /// B1((2/(b+1))^2, 2b/(b+1)), B2(2/(b+1), 2b/(b+1)), B3((b+1)^2 / (4b)). Tight.
 constexpr membership nearest_rounding(double quotient)
 {
@@ -56,8 +72,7 @@ constexpr membership nearest_rounding(double quotient)
     return {.b1 = class_b1{low * low, high}, .b2 = class_b2{low, high}, .b3 = class_b3{(quotient + 1) * (quotient + 1) / (4 * quotient)}};
 }
 
-/// The largest quotient of neighbouring levels, which are positive and ascending; 1 for fewer than two. The roundings' classes over a table
-/// hold for x whose elements are 0 or, in magnitude, from the first level to the last.
+/// The largest quotient of neighbouring levels, which are positive and ascending; 1 for fewer than two.
 constexpr double widest_step(std::span<const double> levels)
 {
     double widest = 1;
@@ -73,6 +88,39 @@ constexpr membership exponential_rounding_nearest(double base) { return nearest_
 /// Natural compression: unbiased rounding to powers of 2. U(9/8), B3(8/7). Tight. For elements that are 0 or in the format's normal range.
 constexpr membership natural() { return unbiased_rounding(2); }
 
+/// Finitely many levels and 0, relative to the largest |x_i| of a bucket.
+struct level_table {
+    double quotient = 1;         ///< b: neighbours' largest quotient
+    double least = 1;            ///< l: the lowest level above 0
+    bool holds_largest = true;   ///< max |x_i| is a level; otherwise it lies anywhere below the highest
+};
+
+/// zeta of unbiased rounding to a table: the larger of zeta_b and (z + sqrt(z^2 + (d-1) l^2)) / 2, z what the largest element contributes: 1 on
+/// a level, zeta_b between two, l below all. The second, for z = 1, is tight.
+///
+/// Below l, E C_i^2 = l y. A bound a >= zeta_b holds if (z - a) + (d - 1) max over y of (l y - a y^2) <= 0, and that maximum is l^2 / (4 a).
+constexpr double table_zeta(std::size_t d, const level_table& t)
+{
+    if (d == 0) return 1;
+    const double above = rounding_zeta(t.quotient), z = t.holds_largest ? 1 : std::max(above, t.least);
+    return std::max(t.least > 1 ? z : above, (z + square_root(z * z + static_cast<double>(d - 1) * t.least * t.least)) / 2);
+}
+/// Unbiased rounding to a table.
+constexpr membership unbiased_table(std::size_t d, const level_table& t) { return unbiased(table_zeta(d, t)); }
+
+/// Rounding to the nearest level of a table: leaves at most the larger of e = ((b-1)/(b+1))^2 and (c + n) / (1 + n), n = (d-1) l^2 / 4, c what
+/// the largest element leaves: 0 on a level, e between two, (l - 1)^2 or at most all of it where it is below them. The second, for c = 0, is tight.
+///
+/// Below l the error is min(y, l - y)^2. A bound a >= e holds if (c - a) + (d - 1) max over y of (min(y, l - y)^2 - a y^2) <= 0, and that maximum
+/// is (1 - a) l^2 / 4, at l / 2.
+constexpr membership nearest_table(std::size_t d, const level_table& t)
+{
+    if (d == 0) return identity();
+    const double e = rounding_error(t.quotient), below = std::min(1.0, t.least - 1);
+    const double c = t.holds_largest ? 0 : t.least > 1 ? std::max(e, below * below) : e, n = static_cast<double>(d - 1) * t.least * t.least / 4;
+    return leaving(std::max(e, (c + n) / (1 + n)));
+}
+
 /// Unbiased rounding to a grid of levels below a norm N of x, and to 0: for any d such elements, with |x_i| / N =: y, l the least level,
 /// zeta_b the worst second moment above it and `norm` >= N / ||x||: U(zeta_b + (norm l)^2 d / (4 zeta_b)), or norm l sqrt(d) once that is above 2 zeta_b.
 ///
@@ -84,58 +132,57 @@ constexpr double dithering_zeta(double d, double zeta_above, double least_level,
     return q >= 2 * zeta_above ? q : zeta_above + q * q / (4 * zeta_above);
 }
 
-/// The same with N = max |x_i|, which some element attains, so the others have d - 1 places: the larger of zeta_b and (1 + sqrt(1 + (d-1) l^2)) / 2.
-///
-/// a = zeta holds if l y - a y^2 <= (a - 1) / (d - 1) for all y, whose left side has the maximum l^2 / (4 a).
-constexpr double dithering_zeta_of_maximum(double d, double zeta_above, double least_level)
-{
-    return std::max(zeta_above, (1 + square_root(1 + (d - 1) * least_level * least_level)) / 2);
-}
+/// The norm of dithering by the largest magnitude.
+inline constexpr double maximum_norm = std::numeric_limits<double>::infinity();
+
+/// The largest ||x||_p / ||x||_2 of d elements, p = 1 or 2.
+constexpr double norm_ratio(double d, double p) { return p < 2 ? square_root(d) : 1; }
 
 /// Exponential dithering: ||x||_p sign(x_i) xi(|x_i| / ||x||_p), xi the unbiased rounding to {0, b^(1-levels), .., 1/b, 1}.
 ///
-/// @param p 1, 2 or more; infinity for the maximum. @pre base > 1, levels >= 1
-/// p >= 2 and infinity: the two bounds above with zeta_b = (b + 1/b + 2) / 4, l = b^(1-levels). p < 2: zeta_b + q min(1, q), q = d l.
-/// One level: E||C||^2 = ||x||_p ||x||_1, so d, sqrt(d) and (1 + sqrt(d)) / 2 for p = 1, 2, infinity, tight.
+/// @param p 1, 2 or maximum_norm. @pre base > 1, levels >= 1
+/// The bounds above with zeta_b = (b + 1/b + 2) / 4, l = b^(1-levels). One level: E||C||^2 = ||x||_p ||x||_1, so d, sqrt(d) and
+/// (1 + sqrt(d)) / 2 for p = 1, 2, infinity, tight.
 /// @cite Horvath et al., Natural Compression, 2019, Theorem 7: zeta_b + q min(1, q) with q = d^(1/min(p,2)) b^(1-levels), above all of these.
-constexpr membership exponential_dithering(std::size_t d, double base, double p, int levels)
+constexpr membership exponential_dithering(std::size_t d, double base, double p, std::size_t levels)
 {
     if (d == 0) return identity();
-    const double size = static_cast<double>(d), least = power(base, 1 - levels), above = (base + 1 / base + 2) / 4;
-    const bool of_maximum = p > 1e300;
-    if (levels == 1) return unbiased_operator(p < 2 ? size : of_maximum ? dithering_zeta_of_maximum(size, 1, 1) : square_root(size));
-    if (p < 2) return unbiased_operator(above + size * least * std::min(1.0, size * least));
-    double zeta = dithering_zeta(size, above, least, 1);
-    if (of_maximum) zeta = std::min(zeta, dithering_zeta_of_maximum(size, above, least));
-    return unbiased_operator(zeta);
+    const double size = static_cast<double>(d), least = power(base, 1 - static_cast<long>(levels)), above = rounding_zeta(base);
+    if (p < maximum_norm) return unbiased(levels == 1 ? square_root(size) * norm_ratio(size, p) : dithering_zeta(size, above, least, norm_ratio(size, p)));
+    const double by_maximum = table_zeta(d, {.quotient = levels == 1 ? 1 : base, .least = least});
+    return unbiased(levels == 1 ? by_maximum : std::min(dithering_zeta(size, above, least, 1), by_maximum));
 }
-
 /// Exponential dithering with base 2.
-constexpr membership natural_dithering(std::size_t d, double p, int levels) { return exponential_dithering(d, 2, p, levels); }
+constexpr membership natural_dithering(std::size_t d, double p, std::size_t levels) { return exponential_dithering(d, 2, p, levels); }
 
-/// Natural compression with `levels` powers of 2 below a power of two that is at least max |x_i| and below twice it (an exponent base per
-/// bucket), and 0 below them. For an 8-bit code (sign and 127 levels) the second term is below 2^-220 for any bucket.
-constexpr membership natural_bucketed(std::size_t d, int levels)
+/// The same levels, the nearest one: leaves e + (1 - e) q with e = ((b-1)/(b+1))^2 and q = d l^2 / 4 (p = 1: d^2 l^2 / 4), no class for q >= 1; by the
+/// maximum as nearest_table().
+///
+/// With sum y^2 = 1 (p = 1: at least 1/d): sum of errors <= e + d max over y of (min(y, l - y)^2 - e y^2) = e + (1 - e) d l^2 / 4.
+constexpr membership exponential_dithering_nearest(std::size_t d, double base, double p, std::size_t levels)
 {
-    return d == 0 ? identity() : unbiased_operator(dithering_zeta(static_cast<double>(d), 9.0 / 8, power(2, 1 - levels), 2));
+    const double least = power(base, 1 - static_cast<long>(levels)), size = static_cast<double>(d), quotient = levels == 1 ? 1 : base;
+    if (!(p < maximum_norm)) return nearest_table(d, {.quotient = quotient, .least = least});
+    const double e = rounding_error(quotient), lowest = norm_ratio(size, p) * least, q = size * lowest * lowest / 4;
+    return d == 0 ? identity() : leaving(q < 1 ? e + (1 - e) * q : 1);
 }
 
-/// Linear dithering (QSGD): ||x||_2 sign(x_i) xi(|x_i| / ||x||_2), xi the unbiased rounding to {0, 1/levels, .., 1}: U(sqrt(d) / levels) where
-/// that is at least 2, tight (all |x_i| equal), else U(1 + d / (4 levels^2)); one level: U(sqrt(d)), tight.
+/// Linear dithering (QSGD): ||x||_p sign(x_i) xi(|x_i| / ||x||_p), xi the unbiased rounding to {0, 1/levels, .., 1}, p = 1 or 2: U(q),
+/// q = d^(1/p) / levels, where that is at least 2, tight (all |x_i| equal), else U(1 + q^2 / 4); one level: U(q), tight.
 ///
 /// E C_i^2 - x_i^2 <= N^2 / (4 levels^2), the variance between two levels, so the bounds of dithering hold with zeta_b = 1.
-/// @cite Alistarh et al., QSGD, NIPS 2017: 1 + min(d / levels^2, sqrt(d) / levels).
-constexpr membership qsgd(std::size_t d, int levels)
+/// @cite Alistarh et al., QSGD, NIPS 2017, for p = 2: 1 + min(d / levels^2, sqrt(d) / levels).
+constexpr membership qsgd(std::size_t d, std::size_t levels, double p = 2)
 {
+    const double size = static_cast<double>(d), norm = norm_ratio(size, p);
     if (d == 0) return identity();
-    const double size = static_cast<double>(d);
-    return unbiased_operator(levels == 1 ? square_root(size) : dithering_zeta(size, 1, 1.0 / levels, 1));
+    return unbiased(levels == 1 ? square_root(size) * norm : dithering_zeta(size, 1, 1 / static_cast<double>(levels), norm));
 }
 
-/// Linear dithering with max |x_i| for a norm: U((1 + sqrt(1 + (d-1) / levels^2)) / 2). Tight.
-constexpr membership linear_dithering_of_maximum(std::size_t d, int levels)
+/// Linear dithering with max |x_i| for a norm: U((1 + sqrt(1 + (d-1) / levels^2)) / 2). Tight. The argument of table_zeta(), zeta_b = 1.
+constexpr membership linear_dithering_of_maximum(std::size_t d, std::size_t levels)
 {
-    return d == 0 ? identity() : unbiased_operator(dithering_zeta_of_maximum(static_cast<double>(d), 1, 1.0 / levels));
+    return unbiased(table_zeta(d, {.quotient = 1, .least = 1 / static_cast<double>(levels)}));
 }
 
 /// TernGrad: max |x_i| sign(x_i) with probability |x_i| / max |x|, else 0: U((1 + sqrt(d)) / 2). Tight.
@@ -148,40 +195,35 @@ constexpr membership sign(std::size_t d) { return random_sparsification(kept_sha
 /// sign(x) without a scale: no class. ||C(x)||^2 = d whatever ||x|| is, so no bound holds for small x, nor for large.
 constexpr membership sign_unscaled() { return nothing(); }
 
-/// A uniform grid of 2^bits values from min x_i to max x_i, the nearest one: B3 with 1 - 1/delta = (d - 2) / (2 L^2), L = 2^bits - 1, where that
-/// is below 1, else no class. Tight: one h, one -h, zeros, each of which is in the middle of two grid points.
-///
-/// Minimum and maximum are grid points; the other d - 2 elements are off by at most (max - min) / (2 L), and (max - min)^2 <= 2 (max^2 + min^2).
-constexpr membership min_max(std::size_t d, int bits)
+/// (d - 2) / (2 L^2), L = 2^bits - 1: the mean squared error, relative to ||x||^2, of rounding to a uniform grid of 2^bits values from min x_i to
+/// max x_i. These two are grid points; the others are off by at most (max - min) / (2 L), and (max - min)^2 <= 2 (max^2 + min^2).
+constexpr double grid_error(std::size_t d, int bits)
 {
-    if (d <= 2) return identity();
-    const double steps = power(2, bits) - 1, lost = static_cast<double>(d - 2) / (2 * steps * steps);
-    const std::optional<class_b3> b3 = from_contraction(lost);
-    return b3 ? complete({.b3 = b3}) : nothing();
-}
-
-/// The same grid with unbiased rounding: U(1 + (d - 2) / (2 L^2)). Tight.
-constexpr membership min_max_stochastic(std::size_t d, int bits)
-{
-    if (d <= 2) return identity();
     const double steps = power(2, bits) - 1;
-    return unbiased_operator(1 + static_cast<double>(d - 2) / (2 * steps * steps));
+    return d <= 2 ? 0 : static_cast<double>(d - 2) / (2 * steps * steps);
 }
+/// The nearest grid point: B3(1 / (1 - grid_error)), no class where that is 1 or more. Tight: one h, one -h, zeros in the middle of two grid points.
+constexpr membership min_max(std::size_t d, int bits) { return leaving(grid_error(d, bits)); }
+/// Unbiased rounding to the grid: U(1 + grid_error). Tight.
+constexpr membership min_max_stochastic(std::size_t d, int bits) { return unbiased(1 + grid_error(d, bits)); }
 
-/// Cast to a float format with `mantissa` explicit bits (half 10, bfloat16 7, e4m3 3, e5m2 2), to nearest: neighbours have quotients up to
-/// 1 + 2^-mantissa. Tight. For elements that are 0 or in the format's normal range.
-constexpr membership cast_nearest(int mantissa) { return nearest_rounding(1 + power(2, -mantissa)); }
-/// The same with stochastic rounding.
-constexpr membership cast_stochastic(int mantissa) { return unbiased_rounding(1 + power(2, -mantissa)); }
+/// A float format relative to a power of two that is at least the bucket's largest magnitude and below twice that.
+struct short_format {
+    int mantissa; ///< explicit bits: half 10, bfloat16 7, e4m3 3, e5m2 2
+    int normal;   ///< exponent of the least normal number, relative to that power
+};
+/// The mean square, over that of the bucket's largest element, by which an element below the normal numbers can be off.
+constexpr double subnormal_error(short_format f) { return power(2, 2 * (f.normal - f.mantissa)); }
 
-/// Projection of a matrix onto the range of (matrix x Gaussian with `rank` columns, drawn afresh): B1(q, 1), B2(q, 1), B3(1/q),
-/// q = rank / min(rows, columns). Tight: all singular values equal. A warm start forgoes the class: for a matrix orthogonal to the last one it keeps nothing.
-///
-/// A projection has s = t. With M = U S V^T and Q = V^T x the Gaussian, (Q'S^2 Q)(Q'Q)^-1 (Q'S^2 Q) <= Q'S^4 Q gives
-/// s >= tr(S^2 Q (Q'Q)^-1 Q'), whose mean is q tr S^2.
-constexpr membership low_rank(std::size_t rows, std::size_t columns, std::size_t rank)
+/// A cast to nearest: neighbouring normal numbers have quotients up to 1 + 2^-mantissa, and the d - 1 elements besides the largest may be below.
+constexpr membership cast_nearest(std::size_t d, short_format f)
 {
-    return random_sparsification(kept_share(std::min(rows, columns), rank));
+    return d == 0 ? identity() : leaving(rounding_error(1 + power(2, -f.mantissa)) + static_cast<double>(d - 1) * subnormal_error(f));
+}
+/// The same with stochastic rounding.
+constexpr membership cast_stochastic(std::size_t d, short_format f)
+{
+    return d == 0 ? identity() : unbiased(rounding_zeta(1 + power(2, -f.mantissa)) + static_cast<double>(d - 1) * subnormal_error(f));
 }
 
 } // namespace gradcomp::theory

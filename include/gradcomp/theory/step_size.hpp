@@ -75,6 +75,13 @@ inline double iterations_to(double epsilon, double factor)
     return std::ceil(std::log(epsilon) / std::log(factor));
 }
 
+/// Steps of x - eta C(grad f(x)) at the recommended eta until E f(x) - f* is epsilon times its start, for a class of operators: to leading order
+/// (beta^2/alpha) kappa log(1/epsilon) for B1, (beta/gamma) kappa log for B2, delta kappa log for B3, zeta kappa log for U, kappa = L/mu.
+template <class Class> double iterations_to(double epsilon, Class c, double smoothness, double strong_convexity)
+{
+    return iterations_to(epsilon, contraction_factor(c, recommended_learning_rate(c, smoothness), smoothness, strong_convexity));
+}
+
 /// A learning rate with its origin.
 struct allowed_learning_rate {
     double largest = 0;
