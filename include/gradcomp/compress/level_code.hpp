@@ -45,7 +45,7 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     {
         const T y = product(absolute(p), b.inverse);
         std::uint32_t k = 0;
-        for (std::uint32_t step = first_step; step > 0; step /= 2) k += step & (0u - static_cast<std::uint32_t>(level[k + step] <= y)); // no branch: it would be a coin's
+        for (std::uint32_t step = first_step; step > 0; step /= 2) k += select_bits(level[k + step] <= y, step, 0u); // a branch would be a coin's
         const T low = level[k], gap = level[k + 1] - low, above = y - low;
         const bool up = stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
         k += static_cast<std::uint32_t>(up) & static_cast<std::uint32_t>(k < count);

@@ -91,8 +91,8 @@ template <class T> struct natural8_code {
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
         const std::int32_t q = static_cast<std::int32_t>(code & 127u);
-        const bits_t<T> power = static_cast<bits_t<T>>(q + b.base) << mantissa_bits<T>;
-        return with_sign(__builtin_bit_cast(T, select_bits(q > b.nothing, power, bits_t<T>{0})), code, 7);
+        const auto field = select_bits(q > b.nothing, static_cast<std::uint32_t>(q + b.base), 0u);
+        return with_sign(__builtin_bit_cast(T, static_cast<bits_t<T>>(static_cast<bits_t<T>>(field) << mantissa_bits<T>)), code, 7);
     }
 };
 static_assert(tile_code<natural8_code<float>> && tile_code<natural8_code<double>>);
