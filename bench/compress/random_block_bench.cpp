@@ -8,6 +8,7 @@
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 
+#include <algorithm>
 #include <sstream>
 
 namespace {
@@ -46,7 +47,8 @@ void run_random_block(benchmark::State& state, const block_case& what)
     const std::vector<std::size_t> tensors{0};
     const gc::random_block compressor{.ratio = what.ratio, .block = what.block};
     auto coder = compressor.start<float>(team, gc::coder_start{&list, &tensors, 1, 0});
-    std::vector<std::byte> message(coder.bytes());
+    const auto bytes_a_tile = static_cast<std::size_t>(512 * sizeof(float) / what.ratio);
+    const bench::huge_array<std::byte> message(std::max(coder.bytes(), what.d / 512 * bytes_a_tile)); // whole blocks may be fewer bytes than 4 / ratio an element
     using direction = gc::plain_gradient::direction<float, false>;
     gc::recurrence_rule<float, float, direction, true, false, false> rule{direction(gc::plain_gradient{})};
     rule.gradient = g.data();
@@ -57,12 +59,12 @@ void run_random_block(benchmark::State& state, const block_case& what)
         ++step.step;
     };
     operate();
-    if (!moved(g, e, coder.elements(), {reinterpret_cast<const float*>(message.data()), message.size() / sizeof(float)}))
+    if (!moved(g, e, coder.elements(), {reinterpret_cast<const float*>(message.data()), coder.bytes() / sizeof(float)}))
         return state.SkipWithError("what was sent and what stayed do not make up the input");
     bench::record record;
     record.name = what.name();
     record.operation = "ef + random_block";
-    record.floor = "m += s * g";
+    record.floor = "m += s * g and a write of the message";
     record.data = "gauss";
     record.elements = what.d;
     record.ratio = what.ratio;
@@ -73,7 +75,9 @@ void run_random_block(benchmark::State& state, const block_case& what)
         record.aim = 1.00;
     }
     const auto floor = [&] {
-        bench::on_team(team, what.d, [&](std::size_t first, std::size_t count) { return bench::update_kernel{g.data() + first, e.data() + first, 1e-9f, count}; });
+        bench::on_team(team, what.d / 512 * 512, [&](std::size_t first, std::size_t count) {
+            return bench::code_kernel{g.data() + first, e.data() + first, message.data() + first / 512 * bytes_a_tile, bytes_a_tile, 1e-9f, count};
+        });
     };
     bench::take_turns(state, {floor}, [] {}, operate, record);
 }

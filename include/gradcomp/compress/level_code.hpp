@@ -4,6 +4,7 @@
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/qsgd.hpp>
 
+#include <bit>
 #include <vector>
 
 namespace gradcomp {
@@ -28,7 +29,7 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
 
     T level[most_levels + 2] = {};  ///< ascending; behind `count` larger than any y
     T power[16] = {}, root[16] = {}; ///< base^(2^j) and its inverse, where the unit is a power; Inf and 0 where T holds it no more
-    std::uint32_t count = 0;
+    std::uint32_t count = 0, first_step = 64; ///< levels, and the largest power of two that is not above their number
     int width = 8;
 
     GRADCOMP_HD GRADCOMP_INLINE int bits() const { return width; }
@@ -44,10 +45,10 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     {
         const T y = product(absolute(p), b.inverse);
         std::uint32_t k = 0;
-        for (std::uint32_t step = 64; step > 0; step /= 2) k += level[k + step] <= y ? step : 0;
+        for (std::uint32_t step = first_step; step > 0; step /= 2) k += select_bits(level[k + step] <= y, step, 0u); // a branch would be a coin's
         const T low = level[k], gap = level[k + 1] - low, above = y - low;
         const bool up = stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
-        k += up && k < count;
+        k += static_cast<std::uint32_t>(up) & static_cast<std::uint32_t>(k < count);
         return k | sign_at(p, width - 1);
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
@@ -86,6 +87,7 @@ template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Round
 {
     level_code<T, Unit, Rounding> code;
     code.count = static_cast<std::uint32_t>(levels.size());
+    code.first_step = std::bit_floor(code.count);
     code.width = level_bits(levels.size());
     for (T& level : code.level) level = scale_limits<T>::most;
     code.level[0] = 0;

@@ -7,45 +7,51 @@
 namespace gradcomp {
 inline namespace compress {
 
-/// The exponent field of |p| after its mantissa was rounded up with the probability that it is as a fraction; at most the largest finite one.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE std::uint32_t natural_exponent(T p, std::uint32_t random)
+/// |p| with its mantissa rounded up with the probability that it is as a fraction: only the exponent counts; at most the largest finite one.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE bits_t<T> natural_rounded(T p, std::uint32_t random)
 {
     constexpr int m = mantissa_bits<T>;
+    constexpr bits_t<T> most = key_of<T>::infinity - 1;
     // 16 bits decide; half of the last one centres them, where the mantissa is longer than that.
-    const bits_t<T> up = static_cast<bits_t<T>>(random) << (m - 16) | bits_t<T>{1} << (m - 17);
-    const std::uint32_t field = static_cast<std::uint32_t>((magnitude(p) + up) >> m);
-    constexpr std::uint32_t most = 2 * exponent_bias<T>;
-    return field > most ? most : field;
-}
-/// sign * 2^(field - bias); 0 for field 0.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE T natural_value(std::uint32_t field, bool negative)
-{
-    return __builtin_bit_cast(T, static_cast<bits_t<T>>(static_cast<bits_t<T>>(field) << mantissa_bits<T> | (negative ? key_of<T>::sign : bits_t<T>{0})));
+    const bits_t<T> rounded = magnitude(p) + (static_cast<bits_t<T>>(random) << (m - 16) | bits_t<T>{1} << (m - 17));
+    return rounded > most ? most : rounded;
 }
 
-/// Sign and exponent as they stand in T: 9 bits for float, 12 for double. NaN and Inf become NaN.
-template <class T> struct natural_code {
-    using value_type = T;
+/// Sign and exponent of finite numbers, as they stand in T.
+template <class T> struct finite_natural_code {
     struct bucket {};
+    static constexpr bool stochastic = true;
+
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket&, std::uint32_t random) const
+    {
+        return static_cast<std::uint32_t>((natural_rounded(p, random) | (bits_of(p) & key_of<T>::sign)) >> mantissa_bits<T>);
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket&) const
+    {
+        return __builtin_bit_cast(T, static_cast<bits_t<T>>(static_cast<bits_t<T>>(code) << mantissa_bits<T>));
+    }
+};
+/// Sign and exponent: 9 bits for float, 12 for double. NaN and Inf become NaN.
+template <class T> struct natural_code : private finite_natural_code<T> {
+    using value_type = T;
+    using typename finite_natural_code<T>::bucket;
+    using finite_natural_code<T>::stochastic;
     static constexpr int most_bits = static_cast<int>(sizeof(T)) * 8 - mantissa_bits<T>, parameters = 0;
     static constexpr measure measured = measure::none;
-    static constexpr bool stochastic = true;
     static constexpr std::uint32_t none = 2 * exponent_bias<T> + 1; ///< the exponent of NaN and Inf
 
     GRADCOMP_HD GRADCOMP_INLINE int bits() const { return most_bits; }
     GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>&, std::size_t, T*) const {}
     GRADCOMP_HD bool valid(const T*) const { return true; }
     GRADCOMP_HD GRADCOMP_INLINE bucket open(const T*) const { return {}; }
-    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket&, std::uint32_t random) const
+    GRADCOMP_HD GRADCOMP_INLINE finite_natural_code<T> where_finite() const { return {}; }
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
-        // The sign of a NaN is the processor's choice, so it is not sent.
-        const std::uint32_t code = natural_exponent(p, random) | sign_at(p, most_bits - 1);
-        return is_finite(p) ? code : none;
+        return is_finite(p) ? finite_natural_code<T>::encode(p, b, random) : none; // the sign of a NaN is the processor's choice, so it is not sent
     }
-    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket&) const
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
-        const std::uint32_t field = code & none;
-        return field == none ? not_a_number<T>() : natural_value<T>(field, (code >> (most_bits - 1) & 1u) != 0);
+        return (code & none) == none ? not_a_number<T>() : finite_natural_code<T>::decode(code, b);
     }
 };
 static_assert(tile_code<natural_code<float>> && tile_code<natural_code<double>>);
@@ -53,7 +59,9 @@ static_assert(tile_code<natural_code<float>> && tile_code<natural_code<double>>)
 /// Sign and 7 bits of exponent below the bucket's top one, which is the bucket's parameter 2^top; code 0 is 0.
 template <class T> struct natural8_code {
     using value_type = T;
-    using bucket = std::int32_t; ///< exponent field of code q less q
+    struct bucket {
+        std::int32_t base, nothing; ///< exponent field of code q less q, and the largest q that stands for 0
+    };
     static constexpr int most_bits = 8, parameters = 1;
     static constexpr measure measured = measure::largest;
     static constexpr bool stochastic = true;
@@ -71,19 +79,20 @@ template <class T> struct natural8_code {
     }
     GRADCOMP_HD GRADCOMP_INLINE bucket open(const T* wire) const
     {
-        const std::int32_t top = static_cast<std::int32_t>(bits_of(wire[0]) >> mantissa_bits<T>);
-        return top == 0 ? 1 << 20 : top - 127; // of an empty bucket every code is 0
+        const std::int32_t top = static_cast<std::int32_t>(bits_of(wire[0]) >> mantissa_bits<T>), base = top - 127;
+        return {base, top == 0 ? 127 : base < 0 ? -base : 0}; // of an empty bucket every code is 0
     }
-    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, bucket base, std::uint32_t random) const
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
-        const std::int32_t field = static_cast<std::int32_t>(natural_exponent(p, random)), q = field - base;
-        return clamped(field == 0 ? 0 : q, 127) | sign_at(p, 7);
+        const std::int32_t q = static_cast<std::int32_t>(natural_rounded(p, random) >> mantissa_bits<T>) - b.base;
+        const std::int32_t cut = q > 127 ? 127 : q;
+        return select_bits(q > b.nothing, static_cast<std::uint32_t>(cut), 0u) | sign_at(p, 7);
     }
-    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, bucket base) const
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {
-        const std::int32_t q = static_cast<std::int32_t>(code & 127u), field = q + base;
-        const bool something = q > 0 && field > 0 && field <= 2 * exponent_bias<T>;
-        return natural_value<T>(something ? static_cast<std::uint32_t>(field) : 0u, (code & 128u) != 0);
+        const std::int32_t q = static_cast<std::int32_t>(code & 127u);
+        const auto field = select_bits(q > b.nothing, static_cast<std::uint32_t>(q + b.base), 0u);
+        return with_sign(__builtin_bit_cast(T, static_cast<bits_t<T>>(static_cast<bits_t<T>>(field) << mantissa_bits<T>)), code, 7);
     }
 };
 static_assert(tile_code<natural8_code<float>> && tile_code<natural8_code<double>>);

@@ -149,6 +149,45 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T largest_of(const T* p, std::siz
     return __builtin_bit_cast(T, most);
 }
 
+/// What a pass over numbers tells in any order: the largest magnitude, by which NaN and Inf show, and with it perhaps all that a code asks for.
+template <measure What, class T> struct first_look {
+    static constexpr bool is_all = What == measure::largest || What == measure::none;
+    bits_t<T> most = 0;
+
+    GRADCOMP_HD GRADCOMP_INLINE void add(T x)
+    {
+        const bits_t<T> key = magnitude(x);
+        most = key > most ? key : most;
+    }
+    GRADCOMP_HD GRADCOMP_INLINE bits_t<T> largest() const { return most; }
+    GRADCOMP_HD GRADCOMP_INLINE statistic<T> seen() const { return {__builtin_bit_cast(T, most)}; }
+};
+/// The least and the greatest, -0 before +0. As unsigned integers numbers ascend from +0 to the greatest, then from -0 down to the least; as
+/// signed ones those below zero come first.
+template <class T> struct first_look<measure::range, T> {
+    static constexpr bool is_all = true;
+    bits_t<T> most = 0, least = static_cast<bits_t<T>>(~bits_t<T>{0});
+    signed_bits_t<T> top = static_cast<signed_bits_t<T>>(key_of<T>::sign);
+
+    GRADCOMP_HD GRADCOMP_INLINE void add(T x)
+    {
+        const bits_t<T> key = bits_of(x);
+        const auto ordered = static_cast<signed_bits_t<T>>(key);
+        most = key > most ? key : most;
+        least = key < least ? key : least;
+        top = ordered > top ? ordered : top;
+    }
+    GRADCOMP_HD GRADCOMP_INLINE bits_t<T> largest() const
+    {
+        const bits_t<T> below = most >= key_of<T>::sign ? most ^ key_of<T>::sign : bits_t<T>{0}, above = top >= 0 ? static_cast<bits_t<T>>(top) : bits_t<T>{0};
+        return below > above ? below : above;
+    }
+    GRADCOMP_HD GRADCOMP_INLINE statistic<T> seen() const
+    {
+        return {__builtin_bit_cast(T, most >= key_of<T>::sign ? most : least), __builtin_bit_cast(T, top >= 0 ? static_cast<bits_t<T>>(top) : least)};
+    }
+};
+
 /// Measures a bucket of finite numbers. Sums are formed of numbers scaled by a power of two, so none overflows, and squares do not vanish.
 template <measure What, class T> GRADCOMP_INLINE statistic<T> measure_bucket(const T* p, std::size_t count)
 {
@@ -171,13 +210,9 @@ template <measure What, class T> GRADCOMP_INLINE statistic<T> measure_bucket(con
         return {root_of(squares) * power_of_two<T>(exponent)};
     }
     if constexpr (What == measure::range) {
-        signed_bits_t<T> low = ordered(p[0]), high = low;
-        for (std::size_t i = 1; i < count; ++i) {
-            const signed_bits_t<T> key = ordered(p[i]);
-            low = key < low ? key : low;
-            high = key > high ? key : high;
-        }
-        return {from_ordered<T>(low), from_ordered<T>(high)};
+        first_look<measure::range, T> look;
+        for (std::size_t i = 0; i < count; ++i) look.add(p[i]);
+        return look.seen();
     }
     return {};
 }
@@ -195,6 +230,7 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T unit_of(std::uint32_t random)
 ///     open(parameters)                                      the bucket's numbers, the same in encoder and decoder
 ///     encode(p, bucket, random)                             the code of p from 16 random bits
 ///     decode(code, bucket)                                  c
+///     where_finite()                                        optional, without parameters only: encodes finite numbers alike, and faster
 template <class C>
 concept tile_code = requires(const C code, typename C::value_type p, typename C::value_type* wire, std::uint32_t random, const typename C::bucket& b,
     const statistic<typename C::value_type>& seen, std::size_t n) {

@@ -17,7 +17,26 @@
 
 namespace gradcomp::exec {
 
-/// A zeroed array in host memory, aligned to a cache line; a large one asks for huge pages, which sweeps feel.
+namespace detail {
+
+struct free_memory {
+    void operator()(void* p) const { std::free(p); }
+};
+/// Memory on a cache line, untouched, or nullptr; much of it on huge pages where the system gives them, which sweeps feel.
+inline void* take_memory(std::size_t bytes)
+{
+    constexpr std::size_t huge = std::size_t{2} << 20;
+    const std::size_t align = bytes >= 2 * huge ? huge : 64, whole = (bytes + align - 1) / align * align;
+    void* const at = std::aligned_alloc(align, whole);
+#if defined(__linux__)
+    if (at != nullptr && align == huge) madvise(at, whole, MADV_HUGEPAGE);
+#endif
+    return at;
+}
+
+} // namespace detail
+
+/// A zeroed array in host memory, aligned to a cache line.
 template <class T> class host_buffer {
     static_assert(std::is_trivially_copyable_v<T>);
 
@@ -27,17 +46,11 @@ public:
     explicit host_buffer(std::size_t size) : size_(size)
     {
         if (size == 0) return;
-        constexpr std::size_t huge = std::size_t{2} << 20;
         if (size > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T))
             throw error(error_code::size_overflow, "elements", std::to_string(size), "the bytes of a buffer leave std::size_t");
-        const std::size_t align = size * sizeof(T) >= 2 * huge ? huge : 64;
-        const std::size_t bytes = (size * sizeof(T) + align - 1) / align * align;
-        data_ = static_cast<T*>(std::aligned_alloc(align, bytes));
-        if (data_ == nullptr) throw error(error_code::out_of_memory, "bytes", std::to_string(bytes), "this much host memory could not be taken");
-#if defined(__linux__)
-        if (align == huge) madvise(static_cast<void*>(data_), bytes, MADV_HUGEPAGE);
-#endif
-        std::memset(static_cast<void*>(data_), 0, bytes);
+        data_ = static_cast<T*>(detail::take_memory(size * sizeof(T)));
+        if (data_ == nullptr) throw error(error_code::out_of_memory, "bytes", std::to_string(size * sizeof(T)), "this much host memory could not be taken");
+        std::memset(static_cast<void*>(data_), 0, size * sizeof(T));
     }
     host_buffer(host_buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     host_buffer& operator=(host_buffer&& other) noexcept

@@ -1,13 +1,12 @@
 /// @file Candidates of a selection: a chooser that lists, in index order, every element that may still win.
 #pragma once
 
+#include <gradcomp/exec/cpu/buffer.hpp>
 #include <gradcomp/exec/cpu/lanes.hpp>
 #include <gradcomp/exec/cpu/sweep.hpp>
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <span>
 
 namespace gradcomp::exec {
@@ -20,13 +19,10 @@ struct segment {
 
 namespace detail {
 
-struct free_memory {
-    void operator()(void* p) const { std::free(p); }
-};
 /// Memory for n trivial elements and a vector behind them, on a cache line; never touched here, so unused pages cost nothing.
 template <class T> class raw_array {
 public:
-    explicit raw_array(std::size_t n = 0) : at_(static_cast<T*>(std::aligned_alloc(64, (n * sizeof(T) + 127) / 64 * 64)))
+    explicit raw_array(std::size_t n = 0) : at_(static_cast<T*>(take_memory(n * sizeof(T) + 64)))
     {
         if (!at_) throw error(error_code::out_of_memory, "bytes", std::to_string(n * sizeof(T)), "the workspace of a selection does not fit");
     }

@@ -24,39 +24,56 @@ template <class Code, class Target> struct decode_body {
     std::size_t offset, begin, end;
     bool streamed;
 
-    GRADCOMP_INLINE void bucket(std::size_t base, std::size_t at, std::size_t count, const code_store<Code>* codes, T* value) const
+    /// Elements [at, at + count) of a tile, which lie in one bucket.
+    template <isa Level> GRADCOMP_INLINE void run_chunk(const typename Code::bucket& bucket, std::size_t base, std::size_t at, std::size_t count, const code_store<Code>* codes) const
+    {
+        const Code own = code; // local copies: what might alias the stores keeps a loop from being vectorised
+        const typename Code::bucket b = bucket;
+        const Target f = to;
+        const std::size_t first = offset + base;
+        if constexpr (is_dense<Target>)
+            if (streamed) {
+                alignas(64) T value[chunk_size<T>];
+                GRADCOMP_INDEPENDENT
+                for (std::size_t i = 0; i < count; ++i) value[i] = own.decode(codes[at + i], b);
+                return stream_copy(Level, to.to + first + at, value, count * sizeof(T));
+            }
+        GRADCOMP_INDEPENDENT
+        for (std::size_t i = at; i < at + count; ++i) f(first + i, own.decode(codes[i], b));
+    }
+
+    /// Elements [at, last) of a tile: one bucket.
+    template <isa Level> GRADCOMP_INLINE void run_bucket(std::size_t base, std::size_t at, std::size_t last, const code_store<Code>* codes) const
     {
         const T* const wire = from.parameters + (base + at) / from.bucket * static_cast<std::size_t>(Code::parameters);
         if (is_poisoned<Code>(wire)) [[unlikely]] {
-            for (std::size_t i = at; i < at + count; ++i) value[i] = not_a_number<T>();
+            for (; at < last; ++at) to(offset + base + at, not_a_number<T>());
             return;
         }
-        const Code own = code;
-        const typename Code::bucket b = own.open(wire);
-        GRADCOMP_INDEPENDENT
-        for (std::size_t i = at; i < at + count; ++i) value[i] = own.decode(codes[i], b);
+        const typename Code::bucket b = code.open(wire);
+        for (; at + chunk_size<T> <= last; at += chunk_size<T>) run_chunk<Level>(b, base, at, chunk_size<T>, codes);
+        if (at < last) run_chunk<Level>(b, base, at, last - at, codes);
     }
 
-    template <isa Level> GRADCOMP_INLINE void run_tile(std::size_t base, std::size_t count, code_buffers<Code>& tile) const
+    /// Codes that are whole bytes are read where they lie.
+    template <isa Level> GRADCOMP_INLINE void run_tile(std::size_t base, std::size_t count, code_store<Code>* unpacked) const
     {
-        unpack_codes<Level>(from.codes + packed_bytes(base, code.bits()), count, code.bits(), tile.code);
-        for (std::size_t at = 0; at < count; at += from.bucket) bucket(base, at, count - at < from.bucket ? count - at : from.bucket, tile.code, tile.c);
-        if constexpr (is_dense<Target>)
-            if (streamed) return stream_copy(Level, to.to + offset + base, tile.c, count * sizeof(T));
-        const Target f = to;
-        const T* const c = tile.c;
-        const std::size_t first = offset + base;
-        GRADCOMP_INDEPENDENT
-        for (std::size_t i = 0; i < count; ++i) f(first + i, c[i]);
+        const std::uint8_t* const packed = from.codes + packed_bytes(base, code.bits());
+        const code_store<Code>* codes = reinterpret_cast<const code_store<Code>*>(packed);
+        if (code.bits() != 8 * static_cast<int>(sizeof(code_store<Code>))) {
+            unpack_codes<Level>(packed, count, code.bits(), unpacked);
+            codes = unpacked;
+        }
+        for (std::size_t at = 0; at < count; at += from.bucket) run_bucket<Level>(base, at, std::min(at + from.bucket, count), codes);
     }
 
     template <isa Level> GRADCOMP_INLINE void run() const
     {
-        code_buffers<Code> tile;
+        alignas(64) code_store<Code> unpacked[code_tile];
         for (std::size_t base = begin; base < end; base += code_tile) {
             std::size_t count = end - base < code_tile ? end - base : code_tile;
             asm("" : "+r"(count)); // as tile_length()
-            run_tile<Level>(base, count, tile);
+            run_tile<Level>(base, count, unpacked);
         }
 #if GRADCOMP_X86
         if (streamed) _mm_sfence();

@@ -221,31 +221,37 @@ template <bool Memory, class T>
 GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)
 {
     using lanes = lanes512<T>;
+    using mask = typename lanes::mask;
     const __m512i threshold = lanes::all(rule.threshold), left = lanes::all(rule.left);
+    const winner_lists<T> to = out; // local copies: vector stores may alias anything, and would have all of it read again
+    std::uint32_t winners = out.winners, wrong_count = out.wrong;
+    std::size_t ties_left = rule.ties;
     for (std::size_t j = 0; j < count; j += lanes::width) {
         const __m512i v = lanes::load(value + j), key = lanes::key(v);
         const auto at = lanes::load_places(place + j), index = lanes::plus(at, base);
         const auto valid = lanes::first(count - j);
-        auto ties = lanes::equal(key, threshold);
-        auto wins = lanes::at_least(key, threshold) & valid;
-        if (ties & valid) {
-            ties &= valid;
-            const auto allowed = rule.ties >= 16 ? 0xffffu : (1u << rule.ties) - 1u;
-            const auto taken = static_cast<typename lanes::mask>(_pdep_u32(allowed, ties));
-            wins = static_cast<typename lanes::mask>((wins & ~ties) | taken);
-            rule.ties -= static_cast<std::size_t>(std::popcount(static_cast<unsigned>(taken)));
+        const auto ties = static_cast<mask>(lanes::equal(key, threshold) & valid);
+        auto wins = static_cast<mask>(lanes::at_least(key, threshold) & valid);
+        if (ties) {
+            const auto allowed = ties_left >= 16 ? 0xffffu : (1u << ties_left) - 1u;
+            const auto taken = static_cast<mask>(_pdep_u32(allowed, ties));
+            wins = static_cast<mask>((wins & ~ties) | taken);
+            ties_left -= static_cast<std::size_t>(std::popcount(static_cast<unsigned>(taken)));
         }
-        _mm512_storeu_si512(out.value + out.winners, lanes::keep(static_cast<typename lanes::mask>(wins), v));
-        lanes::store32(out.index + out.winners, lanes::keep_places(static_cast<typename lanes::mask>(wins), index));
-        out.winners += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wins)));
+        _mm512_storeu_si512(to.value + winners, lanes::keep(wins, v));
+        lanes::store32(to.index + winners, lanes::keep_places(wins, index));
+        winners += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wins)));
         if constexpr (!Memory) continue;
-        const auto wrong = static_cast<typename lanes::mask>((wins ^ lanes::at_least(key, left)) & valid);
+        const auto wrong = static_cast<mask>((wins ^ lanes::at_least(key, left)) & valid);
         if (wrong != 0) {
-            _mm512_storeu_si512(out.wrong_value + out.wrong, lanes::keep(wrong, v));
-            lanes::store16(out.wrong_place + out.wrong, lanes::keep_places(wrong, at));
-            out.wrong += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wrong)));
+            _mm512_storeu_si512(to.wrong_value + wrong_count, lanes::keep(wrong, v));
+            lanes::store16(to.wrong_place + wrong_count, lanes::keep_places(wrong, at));
+            wrong_count += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wrong)));
         }
     }
+    rule.ties = ties_left;
+    out.winners = winners;
+    out.wrong = wrong_count;
 }
 
 template <class T>
@@ -253,7 +259,7 @@ GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t c
 {
     using lanes = lanes512<T>;
     const __m512i lows = lanes::all(low), sures = lanes::all(sure);
-    std::size_t kept = 0;
+    std::size_t kept = 0, sure_ones = 0;
     for (std::size_t j = 0; j < count; j += lanes::width) {
         const __m512i key = lanes::key(lanes::load(value + j));
         const auto valid = lanes::first(count - j);
@@ -261,8 +267,9 @@ GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t c
         const auto between = static_cast<typename lanes::mask>(lanes::at_least(key, lows) & valid & ~over);
         _mm512_storeu_si512(keys + kept, lanes::keep(between, key));
         kept += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(between)));
-        above += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(over)));
+        sure_ones += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(over)));
     }
+    above += sure_ones;
     return kept;
 }
 

@@ -57,6 +57,26 @@ GRADCOMP_TARGET_AVX512 inline void pack_nibbles_avx512(const std::uint8_t* code,
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * w), _mm512_maskz_cvtepi16_epi8(~__mmask32{0}, pairs));
     }
 }
+/// 9 to 14 bits a code: 8 codes are joined in each quarter of a register, pair by pair; what a store writes behind them the next one overwrites.
+/// @return codes packed, so many fewer than all that no store reaches beyond their last byte
+GRADCOMP_TARGET_AVX512 inline std::size_t pack_words_avx512(const std::uint16_t* code, std::size_t count, int bits, std::uint8_t* out)
+{
+    const int rest = 64 - 4 * bits;
+    const __m512i join = _mm512_set1_epi32(1 << bits << 16 | 1), half = _mm512_set1_epi64(0xffffffff);
+    const __m512i down = _mm512_setr_epi64(0, rest, 0, rest, 0, rest, 0, rest), up = _mm512_setr_epi64(4 * bits, 64, 4 * bits, 64, 4 * bits, 64, 4 * bits, 64);
+    const __m128i twice = _mm_cvtsi32_si128(2 * bits);
+    std::size_t done = 0;
+    for (; done + 64 <= count; done += 32, out += 4 * bits) {
+        const __m512i two = _mm512_maskz_madd_epi16(0xffff, _mm512_loadu_si512(code + done), join);
+        const __m512i four = _mm512_ternarylogic_epi64(two, half, _mm512_maskz_sll_epi64(0xff, _mm512_maskz_srli_epi64(0xff, two, 32), twice), 0xea); // (two & half) | ...
+        const __m512i eight = _mm512_or_si512(_mm512_maskz_srlv_epi64(0xff, four, down), _mm512_maskz_sllv_epi64(0xff, _mm512_maskz_shuffle_epi32(0xffff, four, _MM_PERM_BADC), up));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_extracti32x4_epi32(0xf, eight, 0));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + bits), _mm512_maskz_extracti32x4_epi32(0xf, eight, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * bits), _mm512_maskz_extracti32x4_epi32(0xf, eight, 2));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 3 * bits), _mm512_maskz_extracti32x4_epi32(0xf, eight, 3));
+    }
+    return done;
+}
 GRADCOMP_TARGET_AVX512 inline void unpack_bits_avx512(const std::uint8_t* in, std::size_t words, std::uint8_t* code)
 {
     for (std::size_t w = 0; w < words; ++w) {
@@ -125,6 +145,8 @@ template <isa Level, class Store> GRADCOMP_INLINE void pack_codes(const Store* c
             if (bits == 1) pack_bits_avx512(code, count / 64, out), done = count / 64 * 64;
             if (bits == 4) pack_nibbles_avx512(code, count / 64, out), done = count / 64 * 64;
         }
+        if constexpr (Level == isa::avx512 && sizeof(Store) == 2)
+            if (bits > 8 && bits < 15) done = pack_words_avx512(code, count, bits, out);
         const std::size_t eights = (count - done) / 8;
         pack_bmi2(code + done, eights, bits, out + packed_bytes(done, bits));
         done += 8 * eights;
