@@ -213,7 +213,7 @@ void judge_operators(const std::vector<record>& all, const choices&, findings& f
     }
     found.judge("bounds hold", "no vector found breaks a class", all_hold, std::to_string(records.size()) + " operators" + (broken.empty() ? "" : "; broken by" + broken));
     found.judge("bounds are tight", "the search reaches 95 percent of every bound that is called tight", least >= 0.95, "least share: " + plain(least) + (slackest.empty() ? "" : " (" + slackest + ")"));
-    found.judge("bits", "every message has the length that is claimed and a few bytes of padding", off > -1 && off <= 32,
+    found.judge("message lengths", "every message has the length that is claimed and a few bytes of padding", off > -1 && off <= 32,
         "largest difference: " + plain(off) + " bytes for 100000 floats (" + farthest + "; limit 32); together the messages are " + plain(counted / paper) + " times as long as the paper counts");
     found.table("Operators:", rows);
 }

@@ -21,7 +21,7 @@ constexpr std::size_t points = 24;
 /// One method's training: a part of its own, so that an interrupted run goes on with the next method.
 template <class StackOf> void add_method(experiment& to, const choices& chosen, const std::string& name, const record& facts, const StackOf& stack_of)
 {
-    const std::size_t seeds = chosen.quick ? 1 : 3, epochs = chosen.quick ? 2 : 12;
+    const std::size_t seeds = chosen.quick ? 1 : 2, epochs = chosen.quick ? 2 : 12;
     const std::string folder = chosen.data;
     for (std::size_t seed = 1; seed <= seeds; ++seed)
         to.parts.push_back({"training-" + facts.text("method") + "-" + std::to_string(seed), "epochs " + std::to_string(epochs), points, [=](progress_bar& progress) {
@@ -94,7 +94,7 @@ void judge_training(const std::vector<record>& all, const choices& chosen, findi
         right.series.push_back(b);
         rows.push_back({name, std::to_string(seeds), fixed(accuracy, 2), fixed(last_loss, 4), plain(bits), plain(bits / dense_bits)});
     }
-    if (chosen.quick) found.leave_open("accuracy", "compressed training stays within one point of dense training", "needs the full run (12 epochs, 3 seeds); this run: " + numbers);
+    if (chosen.quick) found.leave_open("accuracy", "compressed training stays within one point of dense training", "needs the full run (12 epochs, 2 seeds); this run: " + numbers);
     else found.judge("accuracy", "compressed training stays within one point of dense training", worst_loss < 1, numbers);
     found.judge("bits", "every compressed run sends fewer bits than the dense one", most < dense_bits, numbers);
     found.draw(loss);
