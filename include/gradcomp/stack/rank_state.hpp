@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
+#include <gradcomp/core/view.hpp>
 #include <gradcomp/exec/engines.hpp>
 #include <gradcomp/memory/postponed.hpp>
 #include <gradcomp/memory/recurrence.hpp>
