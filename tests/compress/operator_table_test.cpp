@@ -90,6 +90,24 @@ std::string time_of(const std::vector<std::vector<std::string>>& measured, const
     return "not measured";
 }
 
+/// Which row of the results measured an operator of the page, beside `ef`.
+struct measured_row { const char *name, *operation, *options, *ratio; };
+constexpr measured_row measured_rows[] = {
+    {"top_k{.ratio = 100}", "top_k", "", "100"},
+    {"random_block{.ratio = 64}", "random_block", "block:0", "64"},
+    {"random_block{.ratio = 64, .block = 1024}", "random_block", "block:1024", "64"},
+    {"sign<>{}", "sign", "", "32"},
+    {"block_sign{}", "block_sign", "", "32"},
+    {"natural<>{}", "natural_9", "", "3.5555555555555554"},
+    {"natural<exponents::per_bucket>{}", "natural_8", "", "4"},
+    {"qsgd<>{}", "qsgd_8_norm_2", "", "4"},
+    {"qsgd<norm::infinity>{.bits = 4}", "qsgd_4", "", "8"},
+    {"min_max<>{}", "min_max_8_stochastic", "", "4"},
+    {"min_max<rounding::nearest>{}", "min_max_8_nearest", "", "4"},
+    {"cast<half>{}", "cast_half", "", "2"},
+    {"natural_dithering()", "natural_dithering_7", "", "8"},
+};
+
 /// Every compressor with the options that the page writes: a new one is one line here and one there.
 std::map<std::string, facts> all_compressors()
 {
@@ -153,9 +171,8 @@ TEST_CASE("every row of the table of operators says what the library says, and e
     REQUIRE(link != std::string::npos);
     const auto measured = rows_of(docs / page.substr(link + 1, page.find(')', link) - link - 1));
     REQUIRE(measured.size() > 3);
-    all["`top_k{.ratio = 100}`"].time = time_of(measured, "ef + top_k", "", "100");
-    all["`random_block{.ratio = 64}`"].time = time_of(measured, "ef + random_block", "block:0", "64");
-    all["`random_block{.ratio = 64, .block = 1024}`"].time = time_of(measured, "ef + random_block", "block:1024", "64");
+    for (const auto& [name, operation, options, ratio] : measured_rows)
+        all["`" + std::string(name) + "`"].time = time_of(measured, "ef + " + std::string(operation), options, ratio);
     std::map<std::string, std::vector<std::string>> said;
     for (const auto& row : rows_of(docs / "operators.md"))
         if (row.size() == 10) said[row[0]] = row;
