@@ -14,21 +14,27 @@
 
 namespace gradcomp {
 
+namespace detail {
+/// Row k: the CRC of each byte with k zero bytes behind it. Not constexpr: in the compiler it would cost every user up to a tenth of a second.
+inline std::array<std::array<std::uint32_t, 256>, 8> crc32c_table()
+{
+    std::array<std::array<std::uint32_t, 256>, 8> all{};
+    for (std::uint32_t n = 0; n < 256; ++n) {
+        std::uint32_t c = n;
+        for (int bit = 0; bit < 8; ++bit) c = c & 1u ? c >> 1 ^ 0x82F63B78u : c >> 1;
+        all[0][n] = c;
+    }
+    for (std::size_t n = 0; n < 256; ++n)
+        for (std::size_t k = 1; k < 8; ++k) all[k][n] = all[k - 1][n] >> 8 ^ all[0][all[k - 1][n] & 0xff];
+    return all;
+}
+} // namespace detail
+
 /// CRC32C (polynomial 0x1EDC6F41, reflected) of bytes, continued from `before`. 8 bytes at a time, about 1 byte a cycle.
 /// @cite RFC 3720, appendix B.4, for the test vectors.
 inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0)
 {
-    static constexpr auto table = [] {
-        std::array<std::array<std::uint32_t, 256>, 8> all{};
-        for (std::uint32_t n = 0; n < 256; ++n) {
-            std::uint32_t c = n;
-            for (int bit = 0; bit < 8; ++bit) c = c & 1u ? c >> 1 ^ 0x82F63B78u : c >> 1;
-            all[0][n] = c;
-        }
-        for (std::size_t n = 0; n < 256; ++n)
-            for (std::size_t k = 1; k < 8; ++k) all[k][n] = all[k - 1][n] >> 8 ^ all[0][all[k - 1][n] & 0xff];
-        return all;
-    }();
+    static const auto table = detail::crc32c_table();
     std::uint32_t crc = ~before;
     std::size_t i = 0;
     for (; i + 8 <= bytes.size(); i += 8) {
