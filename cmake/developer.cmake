@@ -14,7 +14,8 @@ add_library(gradcomp_strict INTERFACE)
 target_link_libraries(gradcomp_strict INTERFACE gradcomp_warnings)
 target_compile_options(gradcomp_strict INTERFACE -Werror $<$<CXX_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized -Wno-error=uninitialized
     -Wno-error=array-bounds -Wno-error=stringop-overflow -Wno-error=stringop-overread -Wno-error=free-nonheap-object
-    -Wno-error=null-dereference -Wno-error=restrict -Wno-error=tsan>)
+    -Wno-error=null-dereference -Wno-error=restrict -Wno-error=tsan>
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-error=deprecated-declarations>) # libstdc++ 12 uses its own deprecated get_temporary_buffer
 
 add_library(gradcomp_sanitizers INTERFACE)
 if(GRADCOMP_SANITIZE)

@@ -19,9 +19,9 @@ TEST_CASE("the 2-norm is that of the bucket, without overflow and without underf
 {
     for (const float unit : {1e-30f, 1.0f, 1e37f}) {
         const auto message = message_of(gc::qsgd<norm::two>{}, std::vector<float>{3 * unit, 4 * unit});
-        float norm_sent;
-        std::memcpy(&norm_sent, message.data(), 4);
-        CHECK(norm_sent == doctest::Approx(5 * unit).epsilon(1e-6));
+        float scale;
+        std::memcpy(&scale, message.data(), 4);
+        CHECK(scale == doctest::Approx(5 * unit).epsilon(1e-6));
     }
     for (const float c : compressed(gc::qsgd<norm::two>{}, std::vector<float>(512, 3e38f))) REQUIRE(gc::is_finite(c));
     for (const float c : compressed(gc::qsgd<norm::one>{.bits = 3}, std::vector<float>(512, 3e38f))) REQUIRE(gc::is_finite(c));

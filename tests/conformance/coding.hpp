@@ -15,12 +15,12 @@ namespace conformance {
 
 namespace gc = gradcomp;
 
-/// p = owed + scale * gradient in every test that looks at a coder.
-inline constexpr double scale = 0.5;
+/// p = owed + sweep_scale * gradient in every test that looks at a coder.
+inline constexpr double sweep_scale = 0.5;
 
-/// The sweep of a plain error memory, apart from the library's own memories: p = e + scale * g, e' = p - c.
+/// The sweep of a plain error memory, apart from the library's own memories: p = e + sweep_scale * g, e' = p - c.
 template <class T> struct memory_rule : gc::rule_streams<T, T, 1, 1> {
-    GRADCOMP_INLINE T value(T g, const T* x) const { return gc::multiply_add(static_cast<T>(scale), g, x[0]); }
+    GRADCOMP_INLINE T value(T g, const T* x) const { return gc::multiply_add(static_cast<T>(sweep_scale), g, x[0]); }
     GRADCOMP_INLINE void leave(T, const T*, T p, T c, T* y) const { y[0] = p - c; }
     GRADCOMP_INLINE T owed_at(std::size_t i) const { return this->in[0][i]; }
     GRADCOMP_INLINE void settle(std::size_t i, T p, T c) const { this->out[0][i] = p - c; }
@@ -67,7 +67,7 @@ public:
     std::size_t elements() const { return coder_.elements(); }
     void check(const std::vector<std::byte>& message) const { coder_.check(team_, message.data()); }
 
-    /// Sweeps p = owed + scale * gradient; `fill` is what the message held before, so that bytes that are not written show.
+    /// Sweeps p = owed + sweep_scale * gradient; `fill` is what the message held before, so that bytes that are not written show.
     encoded<T> encode(std::span<const T> gradient, std::span<const T> owed, std::uint32_t step, unsigned char fill = 0xa5,
         gc::exec::non_finite policy = gc::exec::non_finite::propagate)
     {
@@ -154,7 +154,7 @@ template <class T> std::vector<T> expected_p(std::span<const T> gradient, std::s
 {
     std::vector<T> p(gradient.size());
     for (std::size_t i = 0; i < p.size(); ++i) {
-        p[i] = gc::multiply_add(static_cast<T>(scale), gradient[i], owed[i]);
+        p[i] = gc::multiply_add(static_cast<T>(sweep_scale), gradient[i], owed[i]);
         if (policy != gc::exec::non_finite::propagate && !gc::is_finite(p[i])) p[i] = owed[i];
     }
     return p;

@@ -211,7 +211,7 @@ template <class T, class C> void classes_hold(const C& compressor)
             T noise = 0;
             for (std::size_t i = 0; i < out.size() && gc::quantizer<C>; ++i) noise = std::max(noise, 8 * std::numeric_limits<T>::epsilon() * std::abs(x[i]));
             for (std::size_t i = 0; i < out.size(); ++i) {
-                out[i] = c.value[i] / static_cast<T>(scale);
+                out[i] = c.value[i] / static_cast<T>(sweep_scale);
                 if (std::abs(out[i] - x[i]) <= noise) out[i] = x[i];
             }
         };
