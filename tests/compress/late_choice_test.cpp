@@ -18,7 +18,7 @@ namespace {
 template <class C> std::vector<double> sent(coding<double, C>& run, std::vector<double> x, std::uint32_t step = 0)
 {
     const std::vector<double> owed(x.size());
-    for (double& v : x) v /= scale;
+    for (double& v : x) v /= sweep_scale;
     return run.decode(run.encode(x, owed, step).message).value;
 }
 
