@@ -5,6 +5,7 @@
 #include <gradcomp/exec/cuda/block_norms.cuh>
 #include <gradcomp/exec/cuda/chain.cuh>
 #include <gradcomp/exec/cuda/engines.cuh>
+#include <gradcomp/exec/cuda/low_rank.cuh>
 #include <gradcomp/exec/cuda/sign.cuh>
 #include <gradcomp/exec/cuda/subset.cuh>
 #include <gradcomp/exec/cuda/threshold.cuh>

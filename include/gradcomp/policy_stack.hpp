@@ -78,9 +78,6 @@ struct policy_stack {
     static_assert(stack::all_ranks_see_sums<Compressor, Reducer>(),
         "gradcomp: this compressor takes several rounds, each of which starts from the sum of the messages before it, and with a root no other rank sees that sum. "
         "Write .reducer = gc::ring{communicator} or gc::all_gather{communicator}, or a compressor of one round such as gc::top_k.");
-    static_assert(stack::executor_takes_rounds<Compressor, Executor>(),
-        "gradcomp: this compressor takes several rounds of messages, which exec::cuda does not have. Write .executor = gc::exec::cpu{} with parameters in host memory, or a "
-        "compressor of one round such as gc::random_block.");
     static_assert(stack::estimates_meet<Memory, Server>(),
         "gradcomp: gc::ef21 sends what an estimate lacks, and only gc::estimate adds such messages up: write both, .memory = gc::ef21{} and .server = gc::estimate{}, or neither.");
     static_assert(stack::reset_contracts<Memory>(),

@@ -40,7 +40,7 @@ template <class T, class Executor, class Compressor> class side {
 public:
     side(const Compressor& compressor, const gc::tensor_list& list)
         : list_(list), all_(list.numbers()), coder(compressor.template start<T>(on, gc::coder_start{&list_, &all_, 7, 2})), gradient(list.total()), error(list.total()),
-          decoded(list.total()), message(coder.bytes() + 64)
+          decoded(list.total()), message(coder.bytes() + 64), sum(coder.bytes())
     {
     }
     rule_type rule()
@@ -59,8 +59,22 @@ public:
     Executor on;
     coder_type coder;
     buffer<T> gradient, error, decoded;
-    buffer<std::byte> message;
+    buffer<std::byte> message, sum;
 };
+
+/// The rounds behind the first one, of one rank, whose messages are their own sums.
+template <class Side, class Rules, class Step> void later_rounds(Side& of, const Rules& rules, const Step& now, non_finite policy)
+{
+    using T = std::remove_cvref_t<decltype(*of.gradient.data())>;
+    if constexpr (requires { of.coder.elements(0); }) {
+        typename std::remove_cvref_t<decltype(of.on)>::tally tally;
+        for (int round = 1; round < 2; ++round) {
+            REQUIRE(cudaMemcpy(of.sum.data(), of.message.data(), of.coder.bytes(round - 1), cudaMemcpyDefault) == cudaSuccess);
+            of.coder.encode_next(of.on, rules, now, round, reinterpret_cast<const T*>(of.sum.data()), of.message.data(), {.bad_elements = policy}, tally);
+        }
+        of.coder.accept(of.on, now, reinterpret_cast<const T*>(of.message.data()));
+    }
+}
 
 /// Some steps on both executors with memories of their own; `spoiled` puts NaN and Inf among the gradients.
 template <class T, class Compressor> void steps_agree(const Compressor& compressor, const gc::tensor_list& list, pattern of, non_finite policy, bool spoiled, int steps = 3)
@@ -91,9 +105,12 @@ template <class T, class Compressor> void steps_agree(const Compressor& compress
             return there;
         };
         bad += host.coder.encode(host.on, rules, now, host.message.data(), {.bad_elements = policy}).bad;
+        later_rounds(host, rules, now, policy);
         const gc::exec::device_step<T> at{state.data()};
         const auto bound = gc::exec::bind_step(device.on, device.rule(), at);
-        device.coder.encode(device.on, gc::exec::packed_rule<std::remove_const_t<decltype(bound)>>{bound}, at, device.message.data(), {.bad_elements = policy});
+        const gc::exec::packed_rule<std::remove_const_t<decltype(bound)>> packed{bound};
+        device.coder.encode(device.on, packed, at, device.message.data(), {.bad_elements = policy});
+        later_rounds(device, packed, at, policy);
         host.coder.check(host.on, host.message.data());
         device.coder.check(device.on, device.message.data());
         T* const to = host.decoded.data();

@@ -1,14 +1,16 @@
-// The kernels of quantizers and of late choices, compiled for every supported architecture and to PTX. Nothing here runs.
+// The kernels of quantizers, of late choices and of low-rank factors, compiled for every supported architecture and to PTX. Nothing here runs.
 #include "cuda_one_step.cuh"
 
 #include <gradcomp/exec/cuda/block_norms.cuh>
 #include <gradcomp/exec/cuda/chain.cuh>
+#include <gradcomp/exec/cuda/low_rank.cuh>
 #include <gradcomp/exec/cuda/sign.cuh>
 #include <gradcomp/exec/cuda/threshold.cuh>
 
 #include <gradcomp/compress/adaptive_random.hpp>
 #include <gradcomp/compress/block_top_k.hpp>
 #include <gradcomp/compress/chain.hpp>
+#include <gradcomp/compress/low_rank.hpp>
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/natural.hpp>
 #include <gradcomp/compress/qsgd.hpp>
@@ -33,4 +35,10 @@ void all_late_choices()
     one_step<float, float, plain, false>(gc::adaptive_random{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::threshold<>{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::block_top_k{}, plain(gc::plain_gradient{}));
+}
+
+void all_factors()
+{
+    one_step<float, float, plain, false>(gc::low_rank{}, plain(gc::plain_gradient{}));
+    one_step<float, __half, momentum, true>(gc::low_rank{}, momentum(gc::momentum{}));
 }

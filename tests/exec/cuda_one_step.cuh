@@ -18,7 +18,12 @@ template <class T, class Gradient, class Direction, bool Point, class Compressor
     auto coder = compressor.template start<T>(on, gc::coder_start{&list, &tensors, 1, 0});
     const gc::exec::device_step<T> at;
     gc::exec::unscaled_rule rule(gc::exec::bind_step(on, gc::recurrence_rule<T, Gradient, Direction, true, Point, false>(direction), at), static_cast<const T*>(nullptr));
-    coder.encode(on, gc::exec::packed_rule<decltype(rule)>{rule}, at, nullptr, {});
+    const gc::exec::packed_rule<decltype(rule)> rules{rule};
+    auto tally = coder.encode(on, rules, at, nullptr, {});
+    if constexpr (Compressor::rounds > 1) {
+        coder.encode_next(on, rules, at, 1, nullptr, nullptr, {}, tally);
+        coder.accept(on, at, nullptr);
+    }
     coder.check(on, nullptr);
     coder.decode(on, nullptr, gc::exec::bind_step(on, gc::stack::update_target<T, Point>{}, at));
 }

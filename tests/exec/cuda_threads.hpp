@@ -68,6 +68,21 @@ struct thread_warp {
     bool any(bool flag) const { return ballot(flag) != 0; }
 };
 
+/// The crew of thin_factors.hpp: a block of threads of two warps.
+struct thread_crew {
+    static constexpr int threads = 2 * thread_warp::threads;
+    struct storage {
+        std::barrier<> gate{threads};
+        thread_warp::storage warps[2];
+    };
+    storage& shared;
+    int id;
+    thread_warp own{shared.warps[id / thread_warp::threads], id % thread_warp::threads};
+    int thread() const { return id; }
+    const thread_warp& warp() const { return own; }
+    void sync() const { shared.gate.arrive_and_wait(); }
+};
+
 /// f(thread) on all threads of one block, or lanes of one warp.
 template <class Threads, class F> void run(const F& f)
 {

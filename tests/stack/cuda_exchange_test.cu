@@ -1,6 +1,7 @@
 // Whole steps on the GPU against the same stack on the CPU: one rank, the same gradients, bit for bit; graphs; rejected steps.
 #include "cuda_compare.cuh"
 
+#include <cmath>
 #include <limits>
 
 using namespace cuda_stack;
@@ -25,6 +26,40 @@ TEST_CASE("local steps, gradient units, a server with momentum and gathered mess
     compare<gc::ring>(run, gc::ef<>{}, gc::plain_gradient{}, gc::server_momentum{.beta = 0.5, .nesterov = true}, 1);
     compare<gc::all_gather>(run, gc::ef<>{}, gc::plain_gradient{}, gc::descent{}, 1);
     compare<gc::ring>(gc::identity{}, gc::none<>{}, gc::plain_gradient{}, gc::descent{}, 2);
+}
+
+TEST_CASE("two rounds of messages move as on the CPU, in place and staged, through a ring and gathered")
+{
+    const gc::low_rank factors{.rank = 2};
+    compare<gc::ring>(factors, gc::ef<>{}, gc::plain_gradient{}, gc::descent{}, 1);
+    compare<gc::ring>(factors, gc::def<gc::staged>{}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
+    compare<gc::all_gather>(factors, gc::def<>{}, gc::momentum{}, gc::server_momentum{.beta = 0.5}, 2);
+}
+
+TEST_CASE("a step that is rejected in its first round leaves in the memory what was owed, in every bit, and the factors as they were")
+{
+    own_stream stream;
+    gc::policy_stack gpu{.compressor = gc::low_rank{.rank = 2}, .memory = gc::ef<>{}, .reducer = gc::ring{gc::comm::alone(stream.handle)}, .executor = gc::exec::cuda{stream.handle}};
+    const std::vector<float> x = toy::start<float>();
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+    dx.fill_from(x.data(), x.size());
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    const auto step = [&](std::vector<float> g) {
+        dg.fill_from(g.data(), g.size());
+        device.step(gc::device_view<const float>(dg.data(), dg.size()), 0.125);
+        return toy::error_of([&] { device.wait(); });
+    };
+    REQUIRE(!step(toy::gradient<float>(x, 0, 0)));
+    const auto moved = read<float>(device.parameters()), owed = read<float>(device.error());
+    std::vector<float> g(toy::size, 1.0f);
+    g[3] = std::numeric_limits<float>::quiet_NaN();
+    const auto error = step(g);
+    REQUIRE(error);
+    CHECK(error->code() == gc::error_code::non_finite);
+    CHECK(read<float>(device.parameters()) == moved);
+    const auto kept = read<float>(device.error());
+    for (std::size_t i = 0; i < kept.size(); ++i) REQUIRE(kept[i] == (i == 3 ? owed[i] : std::fma(0.125f, 1.0f, owed[i])));
+    CHECK(!step(toy::gradient<float>(x, 0, 1)));
 }
 
 TEST_CASE("a rejected step leaves x, and wait() says so")

@@ -76,6 +76,7 @@ TEST_CASE("three ranks on one GPU end where three ranks on the CPU do")
 {
     CHECK((on_gpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12) == on_cpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12)));
     CHECK((on_gpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12)));
+    CHECK((on_gpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12)));
 }
 
 TEST_CASE("one rank's NaN makes every rank skip the step, through the root")

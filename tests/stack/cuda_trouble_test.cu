@@ -90,6 +90,7 @@ TEST_CASE("1000 captured steps equal 1000 eager ones for exact selections, rando
     replay(gc::top_k{.ratio = 10}, gc::ef<>{}, 1);
     replay(gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 5}, gc::ef<>{}, 1);
     replay(gc::identity{}, gc::none<>{}, 4);
+    replay(gc::low_rank{.rank = 2}, gc::ef<>{}, 1);
     replay(gc::random_block{.ratio = 8, .block = 16}, gc::def<gc::staged>{}, 2); // staged: an even number
 }
 

@@ -22,7 +22,7 @@ inline namespace compress {
 /// of p it is in B1(q, 1), B2(q, 1), B3(1/q) with q = rank / min(rows, columns) for a Q drawn independently of M, tight at orthogonal matrices. For a
 /// Q kept from the step before no number is known; it is better where gradients change slowly.
 ///
-/// The same bits on all ranks, for any instruction set and any number of threads (sums are formed in T, in a fixed order). Numbers above 2^94 (double: 2^990) in a
+/// The same bits on all ranks, for any instruction set and any number of threads, and on exec::cuda (sums are formed in T, in a fixed order). Numbers above 2^94 (double: 2^990) in a
 /// factor are cut; factors below 2^-100 (double: 2^-970) count as 0. A matrix that holds NaN or Inf, where these propagate, is NaN.
 /// @cite Vogels, Karimireddy, Jaggi, "PowerSGD: practical low-rank gradient compression for distributed optimization", NeurIPS 2019, Algorithms 1 and 2.
 struct low_rank {
@@ -65,14 +65,14 @@ struct low_rank {
         /// The second one, from the sum over ranks of the first messages. What the message holds leaves the memory.
         template <class Rules>
         void encode_next(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, int, const T* sum, std::byte* message,
-            const exec::sweep_options& options, exec::sweep_tally& tally)
+            const exec::sweep_options& options, typename Executor::tally& tally)
         {
             engine_.encode_shares(executor, rules, now, sum, reinterpret_cast<T*>(message), options, tally);
         }
         /// Every rank has the sum of the last messages, and x was moved by it.
-        void accept(const T* sum)
+        void accept(const Executor& executor, const typename Executor::template step<T>& now, const T* sum)
         {
-            if (warm_) engine_.keep(sum);
+            if (warm_) engine_.keep(executor, now, sum);
         }
 
         /// Nothing to check: any bit pattern is a message.
@@ -84,7 +84,8 @@ struct low_rank {
         }
 
         const low_rank_form& form() const { return form_; }
-        /// The next Q of all matrices, before it is made orthonormal, and the present P. In host memory on exec::cpu; the same bits on all ranks.
+        /// The next Q of all matrices, before it is made orthonormal, and the present P. In host memory on exec::cpu, in device memory on
+        /// exec::cuda; the same bits on all ranks.
         auto short_factors() const { return engine_.kept(); }
         auto long_factors() const { return engine_.long_factors(); }
 

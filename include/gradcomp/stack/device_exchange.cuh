@@ -9,6 +9,7 @@
 #include <gradcomp/stack/device_step.cuh>
 #include <gradcomp/stack/enqueued_reduction.cuh>
 #include <gradcomp/stack/rank_state.hpp>
+#include <gradcomp/stack/rounds.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -29,6 +30,7 @@ template <class Stack, class T> class device_exchange {
     using Executor = typename Stack::executor_type::executor;
     using Coder = decltype(std::declval<const typename Stack::compressor_type&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
     using State = rank_state<Stack, T>;
+    static constexpr int rounds = Stack::compressor_type::rounds;
     static_assert(!resets_error<Memory>, "gradcomp: gc::cser's second exchange runs on exec::cpu alone: write .executor = gc::exec::cpu{}, or .memory = gc::psync{}.");
 
 public:
@@ -36,7 +38,7 @@ public:
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reduction_(stack.reducer, coder_.elements(), coder_.bytes(), tensors.total()), factor_(1), guard_(1), gradients_(tensors_, rank_)
+          reductions_(stack.reducer, coder_, tensors_), factor_(1), gradients_(tensors_, rank_)
     {
         if constexpr (requires { stack.reducer.communicator.stream(); })
             if (stack.reducer.communicator.stream() != state_.team.stream())
@@ -44,8 +46,6 @@ public:
         local_layout_ = make_layout(tensors_, all_, scope::per_tensor, [](std::size_t) { return std::size_t{0}; });
         tiles_ = exec::device_tiles(local_layout_);
         if (state_.has_point && stack.period > 1) local_.emplace(state_.team, local_layout_);
-        const detail::device_guard fresh;
-        guard_.fill_from(&fresh, 1);
         set_loss_scale(1);
         wait();
     }
@@ -107,7 +107,7 @@ public:
     void evaluate_at(device_view<T> destination, evaluation_point where)
     {
         if (destination.size() != state_.total) throw gradcomp::error(error_code::size_changed, "destination", std::to_string(destination.size()), "must have all elements", {.rank = rank_});
-        if (where == evaluation_point::parameters || !Memory::feeds_back) return for_each(state_.team, state_.total, copy_rule<T>{destination.data(), state_.x});
+        if (where == evaluation_point::parameters || !Memory::feeds_back || keeps_estimate<Memory>) return for_each(state_.team, state_.total, copy_rule<T>{destination.data(), state_.x});
         const T* errors = state_.e.now();
         if (where == evaluation_point::mean_corrected) {
             state_.mean_of(errors);
@@ -124,26 +124,26 @@ public:
     void wait()
     {
         comm::finish(state_.options.reducer.communicator);
-        report(state_.team.read_counts());
+        report_.take(state_.team.read_counts(), rank_);
     }
     /// The same, not past `deadline`. @throws also peer_timeout, which ends the communicator's group where it has one.
     template <class Clock, class Duration> void wait(std::chrono::time_point<Clock, Duration> deadline)
     {
         const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline - Clock::now());
         comm::finish(state_.options.reducer.communicator, state_.team.stream(), std::max(left, std::chrono::microseconds(0)));
-        report(state_.team.read_counts());
+        report_.take(state_.team.read_counts(), rank_);
     }
 
     std::size_t message_bytes() const { return coder_.bytes(); }
-    std::size_t header_bytes() const { return reduction_.header_bytes(); }
+    std::size_t header_bytes() const { return reductions_.header_bytes(); }
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); }
     std::size_t state_bytes() const { return state_.bytes(); }
     std::uint64_t steps() const { return steps_; } ///< enqueued
-    std::uint64_t bad_elements() const { return bad_; }         ///< as of the last wait()
-    std::size_t fallbacks() const { return fallbacks_; }        ///< as of the last wait()
-    std::uint64_t unsent() const { return unsent_; }            ///< elements that reached a threshold and found no room, as of the last wait()
+    std::uint64_t bad_elements() const { return report_.counts().bad; }   ///< as of the last wait()
+    std::size_t fallbacks() const { return report_.counts().fallbacks; } ///< as of the last wait()
+    std::uint64_t unsent() const { return report_.counts().unsent; }     ///< elements that reached a threshold and found no room, as of the last wait()
     /// The divergence guard's view as of the last wait(). |e| is that before the last exchange, over every sixteenth tile.
-    health_report health() const { return divergence_guard(kind(), watch_).report(); }
+    health_report health() const { return divergence_guard(kind(), report_.watch()).report(); }
     const tensor_list& tensors() const { return tensors_; }
 
 private:
@@ -183,7 +183,7 @@ private:
             constexpr unsigned stride = 16;
             if (tiles_.count() == 0) return;
             detail::sample_norms_kernel<<<(tiles_.count() + stride - 1) / stride, exec::tile_threads, 0, state_.team.stream()>>>(
-                rules, tiles_.pieces(), tiles_.tiles(), stride, state_.options.non_finite != exec::non_finite::propagate, guard_.data());
+                rules, tiles_.pieces(), tiles_.tiles(), stride, state_.options.non_finite != exec::non_finite::propagate, report_.guard());
             exec::detail::check_launch("sample_norms_kernel");
         }
     }
@@ -194,39 +194,51 @@ private:
         state_.template with_rule<Gradient>([&](const auto& plain) {
             const auto rules = over(plain, from);
             sample_norms(rules);
-            return coder_.encode(state_.team, rules, state_.now, reduction_.message(), state_.sweep_options());
+            auto tally = coder_.encode(state_.team, rules, state_.now, reductions_[0].message(), state_.sweep_options());
+            for (int round = 1; round < rounds; ++round) {
+                enqueue(round - 1);
+                state_.now = accepted(); // what a rejected round started from stays as it is
+                if constexpr (rounds > 1)
+                    coder_.encode_next(state_.team, over(plain, from), state_.now, round, reductions_.sum(state_.team, coder_, round - 1), reductions_[round].message(), state_.sweep_options(), tally);
+            }
+            return tally;
         });
-        reduction_.enqueue(state_.team, state_.now, rejects());
-        for (std::size_t i = 0; i < reduction_.received(); ++i) coder_.check(state_.team, reduction_.message(i));
+        enqueue(rounds - 1);
+        auto& last = reductions_.last();
+        for (std::size_t i = 0; i < last.received(); ++i) coder_.check(state_.team, last.message(i));
         if constexpr (Reducer::updates_at_root) update_at_root();
         undo_if_rejected();
         state_.now = accepted();
         state_.commit();
         if constexpr (Reducer::updates_at_root) {
-            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{state_.x, reduction_.parameters()}));
+            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{state_.x, last.parameters()}));
             state_.refresh_point();
         } else {
-            state_.apply(coder_, reduction_, state_.x);
+            state_.apply(coder_, last, state_.x);
         }
+        if constexpr (rounds > 1) coder_.accept(state_.team, state_.now, reductions_.sum(state_.team, coder_, rounds - 1));
         finish_memory();
-        detail::advance_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), state_.team.counts(), guard_.data(), state_.scales(), state_.total);
+        detail::advance_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), state_.team.counts(), report_.guard(), state_.scales(), state_.total);
         exec::detail::check_launch("advance_kernel");
     }
-    exec::device_step<T> accepted() const { return {now_.data(), &state_.team.counts()->verdict, 0}; }
-    exec::device_step<T> rejected() const { return {now_.data(), &state_.team.counts()->verdict, 1}; }
+    void enqueue(int round) { reductions_[round].enqueue(state_.team, {now_.data()}, rejects(), {.first = round == 0, .last = round == rounds - 1}); }
+    exec::device_step<T> when(std::uint32_t verdicts) const { return {now_.data(), &state_.team.counts()->verdict, verdicts}; }
+    exec::device_step<T> accepted() const { return when(exec::when_accepted); }
+    exec::device_step<T> rejected() const { return when(exec::when_rejected); }
 
     /// The root moves a copy of x by all messages, and everybody gets it with the root's verdict.
     void update_at_root()
     {
-        if (reduction_.is_root()) {
+        auto& root = reductions_.last();
+        if (root.is_root()) {
             state_.now = accepted();
-            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{reduction_.parameters(), state_.x}));
-            state_.apply(coder_, reduction_, reduction_.parameters());
+            for_each(state_.team, state_.total, state_.ready(copy_rule<T>{root.parameters(), state_.x}));
+            state_.apply(coder_, root, root.parameters());
             state_.now = rejected();
             for (auto& kept : state_.server) keep(kept);
             for (auto& kept : state_.server) kept.commit();
         }
-        reduction_.publish(state_.team, {now_.data()});
+        root.publish(state_.team, {now_.data()});
     }
     /// The next copy of a stream becomes the present one again.
     template <class Stream> void keep(Stream& stream)
@@ -237,13 +249,13 @@ private:
     /// Enqueued always; the kernels work only when the ranks' verdict says so.
     void undo_if_rejected()
     {
-        state_.now = rejected();
+        state_.now = State::staged ? rejected() : when(exec::when_undelivered);
         if constexpr (State::staged) {
             keep(state_.e);
             for (auto& m : state_.local) keep(m);
             keep(state_.z);
         } else {
-            state_.restore(coder_, reduction_.message());
+            state_.restore(coder_, reductions_.last().message());
         }
     }
 
@@ -262,38 +274,20 @@ private:
         }
     }
 
-    void report(const exec::device_counts& seen)
-    {
-        bad_ = seen.bad;
-        fallbacks_ = seen.fallbacks;
-        unsent_ = seen.unsent;
-        detail::device_guard guard;
-        exec::detail::check_cuda(cudaMemcpy(&guard, guard_.data(), sizeof guard, cudaMemcpyDeviceToHost), "cudaMemcpy");
-        watch_ = guard.watch;
-        const std::uint32_t rejected = seen.rejected - std::exchange(rejected_, seen.rejected);
-        if (seen.unreadable != 0) throw gradcomp::error(error_code::bad_message, "message", "unreadable", "a peer's message of an earlier step cannot be right; none of it was applied", {.rank = rank_});
-        if (rejected > 0)
-            throw gradcomp::error(error_code::non_finite, "gradient", std::to_string(rejected) + " steps", "met NaN or Inf on some rank; every rank skipped them", {.rank = rank_});
-    }
-
     tensor_list tensors_;
     int rank_;
     std::vector<std::size_t> all_;
     State state_;
     exec::device_buffer<step_state<T>> now_;
     Coder coder_;
-    enqueued_reduction<Reducer, T, Executor> reduction_;
+    reductions<enqueued_reduction<Reducer, T, Executor>, T, Executor, rounds> reductions_;
     exec::device_buffer<T> factor_; ///< what takes the loss scale off a gradient
-    exec::device_buffer<detail::device_guard> guard_;
+    detail::device_report report_;
     device_gradients gradients_;
     layout local_layout_;
     exec::device_tiles tiles_;
     std::optional<exec::dense_engine<Executor, T>> local_;
-    std::uint64_t steps_ = 0, exchanges_ = 0, bad_ = 0;
-    std::size_t fallbacks_ = 0;
-    std::uint64_t unsent_ = 0;
-    divergence_watch watch_;
-    std::uint32_t rejected_ = 0;
+    std::uint64_t steps_ = 0, exchanges_ = 0;
 };
 
 } // namespace gradcomp::stack

@@ -1,8 +1,11 @@
-/// @file The small kernels around a step on a GPU: what is set between steps, the divergence guard's sample, and the end of an exchange.
+/// @file The small kernels around a step on a GPU: what is set between steps, the divergence guard's sample, the end of an exchange, and what is read back of it.
 #pragma once
 
+#include <gradcomp/core/error.hpp>
 #include <gradcomp/exec/cuda/sweep.cuh>
 #include <gradcomp/observe/divergence.hpp>
+
+#include <string>
 
 namespace gradcomp::stack::detail {
 
@@ -55,5 +58,36 @@ template <class T> __global__ void advance_kernel(step_state<T>* state, exec::de
     guard->sampled = 0;
     counts->bad_now = 0;
 }
+
+/// What a run's kernels counted, as of the last time that it was read.
+class device_report {
+public:
+    /// @throws error out_of_memory, device.
+    device_report() : guard_(1)
+    {
+        const device_guard fresh;
+        guard_.fill_from(&fresh, 1);
+    }
+    device_guard* guard() { return guard_.data(); } ///< in device memory
+    const exec::device_counts& counts() const { return seen_; }
+    const divergence_watch& watch() const { return watch_; }
+
+    /// Takes the counts so far, once the stream is idle. @throws error non_finite for steps that were rejected since the last time; bad_message; device.
+    void take(const exec::device_counts& seen, int rank)
+    {
+        const std::uint32_t rejected = seen.rejected - seen_.rejected;
+        seen_ = seen;
+        device_guard guard;
+        exec::detail::check_cuda(cudaMemcpy(&guard, guard_.data(), sizeof guard, cudaMemcpyDeviceToHost), "cudaMemcpy");
+        watch_ = guard.watch;
+        if (seen.unreadable != 0) throw error(error_code::bad_message, "message", "unreadable", "a peer's message of an earlier step cannot be right; none of it was applied", {.rank = rank});
+        if (rejected > 0) throw error(error_code::non_finite, "gradient", std::to_string(rejected) + " steps", "met NaN or Inf on some rank; every rank skipped them", {.rank = rank});
+    }
+
+private:
+    exec::device_buffer<device_guard> guard_;
+    exec::device_counts seen_;
+    divergence_watch watch_;
+};
 
 } // namespace gradcomp::stack::detail

@@ -8,21 +8,33 @@
 #include <gradcomp/reduce/ring.hpp>
 
 namespace gradcomp::stack {
+
+/// Which of an exchange's rounds a reduction carries.
+struct round_place {
+    bool first = true, last = true;
+};
+
 namespace detail {
 
-/// This rank's vote: whether its sweeps since the last exchange met NaN or Inf.
-template <class T> __global__ void vote_kernel(const exec::device_counts* counts, bool rejects, T* lane) { *lane = rejects && counts->bad_now > 0 ? T(1) : T(0); }
-template <class T> __global__ void judge_kernel(exec::device_counts* counts, const T* lane) { counts->verdict = *lane == T(0) ? 0u : 1u; }
+/// This rank's vote: whether its sweeps since the last exchange met NaN or Inf, or an earlier round was rejected.
+__device__ inline bool votes_against(const exec::device_counts& counts, bool rejects, round_place where) { return (rejects && counts.bad_now > 0) || (!where.first && counts.verdict != 0); }
+/// What all votes together say. A round that was rejected stays so; before the last one, nothing has left the memory.
+__device__ inline void judge(exec::device_counts& counts, bool rejected, round_place where)
+{
+    if (where.first || counts.verdict == 0) counts.verdict = rejected ? (where.last ? 1u : 2u) : 0u;
+}
+template <class T> __global__ void vote_kernel(const exec::device_counts* counts, bool rejects, round_place where, T* lane) { *lane = votes_against(*counts, rejects, where) ? T(1) : T(0); }
+template <class T> __global__ void judge_kernel(exec::device_counts* counts, round_place where, const T* lane) { judge(*counts, *lane != T(0), where); }
 
 /// The header of a gathered message, and afterwards what all headers say. One that belongs to another step or size is unreadable.
-template <class T> __global__ void write_header_kernel(const exec::device_counts* counts, bool rejects, const step_state<T>* now, std::uint64_t bytes, gathered_header* to)
+template <class T> __global__ void write_header_kernel(const exec::device_counts* counts, bool rejects, round_place where, const step_state<T>* now, std::uint64_t bytes, gathered_header* to)
 {
     to->step = now->step;
-    to->said = rejects && counts->bad_now > 0 ? verdict::rejected : verdict::accepted;
+    to->said = votes_against(*counts, rejects, where) ? verdict::rejected : verdict::accepted;
     to->bytes = bytes;
 }
 template <class T>
-__global__ void read_headers_kernel(exec::device_counts* counts, const step_state<T>* now, std::uint64_t bytes, const std::byte* from, std::size_t stride, int ranks)
+__global__ void read_headers_kernel(exec::device_counts* counts, round_place where, const step_state<T>* now, std::uint64_t bytes, const std::byte* from, std::size_t stride, int ranks)
 {
     bool rejected = false, unreadable = false;
     for (int r = 0; r < ranks; ++r) {
@@ -30,7 +42,7 @@ __global__ void read_headers_kernel(exec::device_counts* counts, const step_stat
         rejected |= header.said != verdict::accepted;
         unreadable |= header.step != now->step || header.bytes != bytes || header.said >= verdict::unreadable;
     }
-    counts->verdict = rejected || unreadable;
+    judge(*counts, rejected || unreadable, where);
     if (unreadable) counts->unreadable = 1;
 }
 
@@ -44,7 +56,7 @@ template <class T> __global__ void write_news_kernel(const exec::device_counts* 
 
 } // namespace detail
 
-/// What a reducer is on a stream: message(), enqueue(executor, now, rejects), received(), message(r), header_bytes(). One that updates at its root has is_root(),
+/// What a reducer is on a stream: message(), enqueue(executor, now, rejects, round), received(), message(r), header_bytes(). One that updates at its root has is_root(),
 /// parameters() and publish() besides. Nothing waits.
 template <class Reducer, class T, class Executor> class enqueued_reduction;
 
@@ -56,12 +68,12 @@ public:
     }
     std::byte* message() { return reinterpret_cast<std::byte*>(mine_.data()); }
     std::size_t header_bytes() const { return sizeof(T); }
-    void enqueue(const Executor& on, const exec::device_step<T>&, bool rejects)
+    void enqueue(const Executor& on, const exec::device_step<T>&, bool rejects, round_place where = {})
     {
-        detail::vote_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, mine_.data() + lane_);
+        detail::vote_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, where, mine_.data() + lane_);
         exec::detail::check_launch("vote_kernel");
         communicator_.all_reduce(device_view<const T>(mine_.data(), mine_.size()), device_view<T>(sum_.data(), sum_.size()));
-        detail::judge_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), sum_.data() + lane_);
+        detail::judge_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), where, sum_.data() + lane_);
         exec::detail::check_launch("judge_kernel");
     }
     std::size_t received() const { return 1; }
@@ -81,12 +93,12 @@ public:
     }
     std::byte* message() { return mine_.data() + sizeof(gathered_header); }
     std::size_t header_bytes() const { return mine_.size() - bytes_; }
-    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects)
+    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects, round_place where = {})
     {
-        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
+        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, where, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
         exec::detail::check_launch("write_header_kernel");
         communicator_.all_gather(device_view<const std::byte>(mine_.data(), mine_.size()), device_view<std::byte>(all_.data(), all_.size()));
-        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), at.now, bytes_, all_.data(), mine_.size(), communicator_.size());
+        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), where, at.now, bytes_, all_.data(), mine_.size(), communicator_.size());
         exec::detail::check_launch("read_headers_kernel");
     }
     std::size_t received() const { return static_cast<std::size_t>(communicator_.size()); }
@@ -110,9 +122,9 @@ public:
     std::size_t header_bytes() const { return mine_.size() - bytes_; }
     bool is_root() const { return communicator_.rank() == root_; }
     /// Afterwards the root has a verdict; the others get it by publish().
-    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects)
+    void enqueue(const Executor& on, const exec::device_step<T>& at, bool rejects, round_place where = {})
     {
-        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
+        detail::write_header_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), rejects, where, at.now, bytes_, reinterpret_cast<gathered_header*>(mine_.data()));
         exec::detail::check_launch("write_header_kernel");
         communicator_.gather(device_view<const std::byte>(mine_.data(), mine_.size()), device_view<std::byte>(all_.data(), all_.size()), root_);
         if (is_root()) read_headers(on, at, bytes_, all_.data(), communicator_.size());
@@ -136,7 +148,7 @@ public:
 private:
     void read_headers(const Executor& on, const exec::device_step<T>& at, std::uint64_t bytes, const std::byte* from, int ranks)
     {
-        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), at.now, bytes, from, mine_.size(), ranks);
+        detail::read_headers_kernel<<<1, 1, 0, on.stream()>>>(on.counts(), round_place{}, at.now, bytes, from, mine_.size(), ranks);
         exec::detail::check_launch("read_headers_kernel");
     }
 

@@ -243,7 +243,7 @@ private:
             state_.apply(coder_, reductions_.last(), state_.x);
             reset_.apply(state_);
         }
-        if constexpr (rounds > 1) coder_.accept(reductions_.sum(state_.team, coder_, rounds - 1));
+        if constexpr (rounds > 1) coder_.accept(state_.team, state_.now, reductions_.sum(state_.team, coder_, rounds - 1));
         if (averaging_is_due()) {
             for_each(state_.team, state_.total, copy_rule<T>{state_.e.now(), state_.dense.data()});
             state_.refresh_point();
@@ -267,7 +267,7 @@ private:
     arguments<T> arguments_;
     State state_;
     Coder coder_;
-    reductions<Reducer, T, Executor, rounds> reductions_;
+    reductions<typename Reducer::template state<T, Executor>, T, Executor, rounds> reductions_;
     error_reset<Stack, T> reset_;
     divergence_guard guard_;
     std::uint64_t steps_ = 0, exchanges_ = 0, bad_elements_ = 0;

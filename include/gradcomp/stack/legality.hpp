@@ -80,12 +80,6 @@ template <class Compressor, class Reducer> constexpr bool all_ranks_see_sums()
     else return true;
 }
 /// @copydoc bias_is_repaired
-template <class Compressor, class Executor> constexpr bool executor_takes_rounds()
-{
-    if constexpr (compressor<Compressor> && executor<Executor>) return Compressor::rounds == 1 || Executor::executor::space == memory_space::host;
-    else return true;
-}
-/// @copydoc bias_is_repaired
 template <class Reducer> constexpr bool can_communicate()
 {
     if constexpr (reducer<Reducer>) {

@@ -85,10 +85,18 @@ template <class T> struct copy_rule {
     const T* from;
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = from[i]; }
 };
-template <class T> struct add_rule {
+/// The sum of vectors that lie `stride` bytes apart, in their order.
+template <class T> struct sum_rule {
     T* to;
-    const T* from;
-    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] += from[i]; }
+    const std::byte* from;
+    std::size_t stride, count;
+    GRADCOMP_HD GRADCOMP_INLINE T value(std::size_t vector, std::size_t i) const { return reinterpret_cast<const T*>(from + vector * stride)[i]; }
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const
+    {
+        T sum = value(0, i);
+        for (std::size_t vector = 1; vector < count; ++vector) sum += value(vector, i);
+        to[i] = sum;
+    }
 };
 template <class T> struct scale_rule {
     T* to;

@@ -75,7 +75,7 @@ public:
     }
 
     /// The short factors from which the next exchange starts, up to their orthonormalisation.
-    void keep(const T* sum) { std::copy_n(sum, form_.short_elements, kept_.data()); }
+    void keep(const cpu_team&, const step_state<T>&, const T* sum) { std::copy_n(sum, form_.short_elements, kept_.data()); }
     std::span<const T> kept() const { return kept_.span(); }
     std::span<const T> long_factors() const { return long_.span(); }
 
@@ -87,10 +87,7 @@ private:
         T* const factor = short_.data() + m.short_at;
         std::copy_n(kept_.data() + m.short_at, n * form_.rank, factor);
         orthonormalise(team.level(), factor, n, form_.rank, [&](std::size_t k, T* column) {
-            for (std::size_t i = 0; i < n; ++i) {
-                const word4 words = stream.block(static_cast<std::uint32_t>((k * n + i) / 4));
-                column[i] = static_cast<T>((static_cast<double>(static_cast<std::int32_t>(words.at[(k * n + i) % 4])) + 0.5) * 0x1p-31);
-            }
+            for (std::size_t i = 0; i < n; ++i) column[i] = drawn_factor<T>(stream, k * n + i);
             return true;
         });
     }
@@ -108,10 +105,10 @@ private:
             return body{again, m.rows, m.columns, form_.rank, begin, end, thin, parts, policy};
         });
         const std::size_t n = m.columns * form_.rank, blocks = body::blocks(m.rows);
-        for_each(team, n, [parts, out, n, blocks, policy](std::size_t j) __attribute__((always_inline)) {
+        for_each(team, n, [parts, out, n, blocks, mends = policy != non_finite::propagate](std::size_t j) __attribute__((always_inline)) {
             T sum = 0;
             for (std::size_t b = 0; b < blocks; ++b) sum += parts[b * n + j];
-            out[j] = detail::limited_product(sum, policy);
+            out[j] = limited_product(sum, mends);
         });
     }
 

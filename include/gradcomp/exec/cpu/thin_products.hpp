@@ -3,6 +3,7 @@
 
 #include <gradcomp/core/low_rank_form.hpp>
 #include <gradcomp/exec/cpu/late_choice.hpp>
+#include <gradcomp/exec/low_rank_rules.hpp>
 
 #include <algorithm>
 
@@ -12,17 +13,6 @@
 #endif
 
 namespace gradcomp::exec::detail {
-
-/// Columns of a thin matrix that are summed in one reading of the large one, and rows whose terms are summed before they meet those of others.
-inline constexpr std::size_t thin_columns = 8, row_block = 1024;
-
-/// A product of T as it goes on the wire: no sum over 2^16 ranks of 2^16 columns leaves T. Where nothing bad is to travel, what overflowed is cut.
-template <class T> GRADCOMP_INLINE T limited_product(T x, non_finite policy)
-{
-    constexpr T most = scale_limits<T>::most * T(0x1p-32);
-    if (!is_finite(x) && policy == non_finite::propagate) return x;
-    return x != x ? T(0) : x > most ? most : x < -most ? -most : x;
-}
 
 /// p of elements [first, first + count) as a sweep left it.
 template <class Again> GRADCOMP_INLINE void read_left(const Again& again, std::size_t first, std::size_t count, typename Again::value_type* p, non_finite policy)
@@ -38,7 +28,7 @@ template <class Again> GRADCOMP_INLINE void read_left(const Again& again, std::s
         for (std::size_t i = 0; i < count; ++i) p[i] = left_at(again, first + i, policy);
 }
 
-/// Rows [begin, end) of M times a thin matrix: out[k rows + i] = sum over j of M_ij thin[k columns + j], 16 lanes by j mod 16, then in halves.
+/// Rows [begin, end) of M times a thin matrix: out[k rows + i] = sum over j of M_ij thin[k columns + j], by row_lanes.
 template <class Again> struct rows_body {
     using T = typename Again::value_type;
     Again again;
@@ -58,27 +48,28 @@ private:
     GRADCOMP_INLINE void row(const Again& left, std::size_t i, std::size_t from, std::size_t some) const
     {
         alignas(64) T p[tile_size];
-        alignas(64) T lane[thin_columns][16] = {};
+        alignas(64) T lane[thin_columns][row_lanes] = {};
         for (std::size_t base = 0; base < columns; base += tile_size) {
             const std::size_t count = std::min(columns - base, tile_size);
             read_left(left, i * columns + base, count, p, policy);
             for (std::size_t k = 0; k < some; ++k) add_tile(p, thin + (from + k) * columns + base, count, lane[k]);
         }
         for (std::size_t k = 0; k < some; ++k) {
-            for (std::size_t width = 8; width > 0; width /= 2)
+            for (std::size_t width = row_lanes / 2; width > 0; width /= 2)
                 for (std::size_t l = 0; l < width; ++l) lane[k][l] += lane[k][l + width];
-            out[(from + k) * rows + i] = limited_product(lane[k][0], policy);
+            out[(from + k) * rows + i] = limited_product(lane[k][0], policy != non_finite::propagate);
         }
     }
     GRADCOMP_INLINE static void add_tile(const T* p, const T* b, std::size_t count, T* lane)
     {
-        T sum[16];
-        for (std::size_t l = 0; l < 16; ++l) sum[l] = lane[l];
+        constexpr std::size_t lanes = row_lanes;
+        T sum[lanes];
+        for (std::size_t l = 0; l < lanes; ++l) sum[l] = lane[l];
         std::size_t j = 0;
-        for (; j + 16 <= count; j += 16)
-            for (std::size_t l = 0; l < 16; ++l) sum[l] = multiply_add(p[j + l], b[j + l], sum[l]);
+        for (; j + lanes <= count; j += lanes)
+            for (std::size_t l = 0; l < lanes; ++l) sum[l] = multiply_add(p[j + l], b[j + l], sum[l]);
         for (std::size_t l = 0; j + l < count; ++l) sum[l] = multiply_add(p[j + l], b[j + l], sum[l]);
-        for (std::size_t l = 0; l < 16; ++l) lane[l] = sum[l];
+        for (std::size_t l = 0; l < lanes; ++l) lane[l] = sum[l];
     }
 };
 

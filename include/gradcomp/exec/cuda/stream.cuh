@@ -15,18 +15,21 @@ namespace gradcomp::exec {
 struct device_counts {
     unsigned long long bad = 0;      ///< elements that were not finite, of all steps
     std::uint32_t bad_now = 0;       ///< of the sweeps since the last exchange
-    std::uint32_t verdict = 0;       ///< of the last exchange: 0 accepted, else rejected on every rank
+    std::uint32_t verdict = 0;       ///< of the last exchange: 0 accepted, 1 rejected on every rank, 2 rejected before anything left the memory
     std::uint32_t unreadable = 0;    ///< messages of peers that cannot be right; sticky
     std::uint32_t rejected = 0;      ///< exchanges that were rejected; sticky until read
     std::uint32_t fallbacks = 0;     ///< selections whose sampled bracket missed
     unsigned long long unsent = 0;   ///< elements that reached a threshold and found no room, of all steps
 };
 
-/// How a kernel learns the present step: where its numbers lie, and for which verdict it works at all.
+/// For which verdicts a kernel works: a bit for each.
+inline constexpr std::uint32_t when_accepted = 1u << 0, when_undelivered = 1u << 1, when_rejected = 1u << 1 | 1u << 2;
+
+/// How a kernel learns the present step: where its numbers lie, and for which verdicts it works at all.
 template <class T> struct device_step {
     const step_state<T>* now = nullptr;
     const std::uint32_t* verdict = nullptr; ///< null: whatever it is
-    std::uint32_t wanted = 0;               ///< 0: only when accepted; 1: only when rejected
+    std::uint32_t wanted = when_accepted;
 };
 
 /// What a sweep reports at once: nothing. Its counts stay on the device.
@@ -86,7 +89,7 @@ template <class F, class T> struct bound_step : F {
     device_step<T> at;
     __device__ bool begin()
     {
-        if (at.verdict != nullptr && *at.verdict != at.wanted) return false;
+        if (at.verdict != nullptr && (at.wanted >> *at.verdict & 1u) == 0) return false;
         if constexpr (takes_step<F, T>) this->at_step(*at.now);
         return true;
     }
