@@ -71,6 +71,12 @@ template <class F> void each_quantizer(const F& f)
     f(49, "scaled", gc::scaled{.lambda = 0.25, .of = gc::tern_grad{.bucket = 16}}, list);
 }
 
+/// The same for what takes several rounds: the message is that of the last one.
+template <class F> void each_in_rounds(const F& f)
+{
+    f(64, "low_rank", gc::low_rank{.rank = 2}, small_model());
+}
+
 /// Whether every code decodes to a finite value, so that a message holds Inf never and NaN only where a bucket says so.
 template <class C> inline constexpr bool decodes_finite = gc::quantizer<C>;
 template <> inline constexpr bool decodes_finite<gc::sign<>> = true;

@@ -53,6 +53,7 @@ template <class T> struct zero_rule : gc::rule_streams<T, T, 0, 0> {
     GRADCOMP_INLINE T value(T, const T*) const { return T(0); }
     GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
     GRADCOMP_INLINE void settle(std::size_t, T, T) const {} // no memory
+    zero_rule again() const { return *this; }
 };
 
 /// One compressor's receiving side for one element type.
@@ -77,7 +78,8 @@ template <class T, class C> decoder make_decoder(std::uint32_t number, const cha
     const auto numbers = list.numbers();
     const gc::coder_start start{&list, &numbers, 1, 0};
     auto coder = std::make_shared<decltype(compressor.template start<T>(team, start))>(compressor.template start<T>(team, start));
-    if constexpr (C::shared_support) { // its coordinates are those that it drew last
+    std::size_t bytes = coder->bytes();
+    if constexpr (C::shared_support) { // its coordinates are those that it drew last, its factors those of an earlier round
         const std::vector<T> zeros(list.total());
         std::vector<std::byte> message(coder->bytes());
         const auto rules = [&](const gc::segment& piece) {
@@ -85,9 +87,17 @@ template <class T, class C> decoder make_decoder(std::uint32_t number, const cha
             rule.gradient = zeros.data() + piece.offset;
             return rule;
         };
-        coder->encode(team, rules, {T(1), decoder::golden_step}, message.data(), {});
+        const gc::step_state<T> now{T(1), decoder::golden_step};
+        [[maybe_unused]] auto tally = coder->encode(team, rules, now, message.data(), {});
+        if constexpr (C::rounds > 1)
+            for (int round = 1; round < C::rounds; ++round) {
+                std::vector<T> sum(coder->elements(round - 1));
+                for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = gc::exec::drawn_factor<T>({start.seed, decoder::golden_step, 0, gc::purpose::low_rank, 9}, i);
+                coder->encode_next(team, rules, now, round, sum.data(), message.data(), {}, tally);
+                bytes = coder->bytes(round);
+            }
     }
-    return {number, name, sizeof(T), &list, coder->bytes(), decodes_finite<C>, [coder](const std::byte* message) { coder->check(team, message); },
+    return {number, name, sizeof(T), &list, bytes, decodes_finite<C>, [coder](const std::byte* message) { coder->check(team, message); },
         [coder](const std::byte* message, decoded_target to) { coder->decode(team, message, to); }};
 }
 
@@ -102,6 +112,7 @@ inline const std::vector<decoder>& decoders()
         };
         each_sparsifier(add);
         each_quantizer(add);
+        each_in_rounds(add);
         return list;
     }();
     return all;

@@ -28,6 +28,47 @@ TEST_CASE("local steps, gradient units, a server with momentum and gathered mess
     compare<gc::ring>(gc::identity{}, gc::none<>{}, gc::plain_gradient{}, gc::descent{}, 2);
 }
 
+TEST_CASE("resets of the error every few exchanges, and votes of signs, move as on the CPU")
+{
+    const gc::random_block blocks{.ratio = 4, .block = 16};
+    compare<gc::ring>(blocks, gc::cser{.reset = gc::random_block{.ratio = 3}, .every = 2}, gc::momentum{}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::cser<gc::random_block, gc::staged>{.reset = {.ratio = 3}}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
+    compare<gc::all_gather>(gc::top_k{.ratio = 8}, gc::cser{.reset = gc::top_k{.ratio = 4}, .every = 3, .units = gc::units::gradient}, gc::momentum{}, gc::descent{}, 1);
+    compare<gc::ring>(gc::nothing{}, gc::cser{.reset = blocks}, gc::momentum{.beta = 0}, gc::descent{}, 1);
+    compare<gc::all_gather>(gc::sign<gc::sign_scale::none>{}, gc::none_accepting_bias{}, gc::momentum{.beta = 0.9, .dampened = true}, gc::majority_vote{.weight_decay = 1e-3}, 1);
+}
+
+TEST_CASE("the rules' state may be written between steps, as one-bit Adam's variance is")
+{
+    own_stream stream;
+    gc::comm::in_process_group group(1);
+    gc::policy_stack cpu{.compressor = gc::block_sign{.bucket = 64}, .memory = gc::ef{.units = gc::units::gradient}, .reducer = gc::all_gather{gc::comm::in_process(group, 0)},
+        .local = gc::momentum{.beta = 0.9, .dampened = true}, .server = gc::server_adam{.frozen = true}};
+    gc::policy_stack gpu{.compressor = cpu.compressor, .memory = cpu.memory, .reducer = gc::all_gather{gc::comm::alone(stream.handle)}, .local = cpu.local, .server = cpu.server,
+        .executor = gc::exec::cuda{stream.handle}};
+    std::vector<float> x = toy::start<float>();
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+    dx.fill_from(x.data(), x.size());
+    auto host = cpu.attach(toy::tensors, x);
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    const std::vector<float> variance(toy::size, 0.25f), m(toy::size, 0.5f);
+    REQUIRE(device.server_state(1).size() == toy::size);
+    REQUIRE(host.server_state(1).size() == toy::size);
+    std::copy(variance.begin(), variance.end(), host.server_state(1).begin());
+    std::copy(m.begin(), m.end(), host.local_state(0).begin());
+    REQUIRE(cudaMemcpy(device.server_state(1).data(), variance.data(), variance.size() * sizeof(float), cudaMemcpyHostToDevice) == cudaSuccess);
+    REQUIRE(cudaMemcpy(device.local_state(0).data(), m.data(), m.size() * sizeof(float), cudaMemcpyHostToDevice) == cudaSuccess);
+    for (std::uint64_t step = 0; step < 5; ++step) {
+        const auto g = toy::gradient<float>(host.gradient_point(), 0, step);
+        dg.fill_from(g.data(), g.size());
+        host.step(g, 0.01);
+        device.step(gc::device_view<const float>(dg.data(), dg.size()), 0.01);
+        device.wait();
+        REQUIRE(read<float>(device.parameters()) == toy::copy(host.parameters()));
+        REQUIRE(read<float>(device.error()) == toy::copy(host.error()));
+    }
+}
+
 TEST_CASE("two rounds of messages move as on the CPU, in place and staged, through a ring and gathered")
 {
     const gc::low_rank factors{.rank = 2};

@@ -18,12 +18,13 @@ struct outcome {
     bool operator==(const outcome&) const = default;
 };
 
-template <template <class> class Reducer, class Compressor, class Server> outcome on_cpu(const Compressor& compressor, const Server& server, int steps)
+template <template <class> class Reducer, class Compressor, class Server, class Memory = gc::ef<>, class Local = gc::plain_gradient>
+outcome on_cpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {})
 {
     outcome found;
     gc::comm::run_ranks(3, [&](gc::comm::in_process communicator) {
         const auto rank = static_cast<std::size_t>(communicator.rank());
-        gc::policy_stack stack{.compressor = compressor, .memory = gc::ef<>{}, .reducer = Reducer<gc::comm::in_process>{communicator}, .server = server};
+        gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::in_process>{communicator}, .local = local, .server = server};
         std::vector<float> x = toy::start<float>();
         auto run = stack.attach(toy::tensors, x);
         for (int step = 0; step < steps; ++step) run.step(toy::gradient<float>(run.gradient_point(), communicator.rank(), static_cast<std::uint64_t>(step)), 0.1);
@@ -33,12 +34,13 @@ template <template <class> class Reducer, class Compressor, class Server> outcom
     return found;
 }
 
-template <template <class> class Reducer, class Compressor, class Server> outcome on_gpu(const Compressor& compressor, const Server& server, int steps)
+template <template <class> class Reducer, class Compressor, class Server, class Memory = gc::ef<>, class Local = gc::plain_gradient>
+outcome on_gpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {})
 {
     outcome found;
     gc::comm::run_ranks_on_device<gc::comm::device_sum>(3, [&](const shared_gpu& communicator) {
         const auto rank = static_cast<std::size_t>(communicator.rank());
-        gc::policy_stack stack{.compressor = compressor, .memory = gc::ef<>{}, .reducer = Reducer<shared_gpu>{communicator}, .server = server,
+        gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = Reducer<shared_gpu>{communicator}, .local = local, .server = server,
             .executor = gc::exec::cuda{communicator.stream()}};
         std::vector<float> x = toy::start<float>();
         gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
@@ -49,9 +51,9 @@ template <template <class> class Reducer, class Compressor, class Server> outcom
             dg.fill_from(g.data(), g.size());
             run.step(gc::device_view<const float>(dg.data(), dg.size()), 0.1);
             run.wait();
-            x = read<float>(run.parameters());
+            x = read<float>(run.gradient_point());
         }
-        found.x[rank] = x;
+        found.x[rank] = read<float>(run.parameters());
         found.e[rank] = read<float>(run.error());
     });
     return found;
@@ -76,6 +78,8 @@ TEST_CASE("three ranks on one GPU end where three ranks on the CPU do")
 {
     CHECK((on_gpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12) == on_cpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12)));
     CHECK((on_gpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12)));
+    const gc::cser resets{.reset = gc::top_k{.ratio = 4}, .every = 2};
+    CHECK((on_gpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12, resets, gc::momentum{}) == on_cpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12, resets, gc::momentum{})));
     CHECK((on_gpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12)));
 }
 

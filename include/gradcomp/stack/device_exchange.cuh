@@ -6,6 +6,7 @@
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cuda/engines.cuh>
 #include <gradcomp/stack/device_gradients.cuh>
+#include <gradcomp/stack/device_reset.cuh>
 #include <gradcomp/stack/device_step.cuh>
 #include <gradcomp/stack/enqueued_reduction.cuh>
 #include <gradcomp/stack/rank_state.hpp>
@@ -22,7 +23,8 @@ namespace gradcomp::stack {
 ///
 /// Step number, learning rate and the ranks' verdict lie on the device, so a step can be captured in a CUDA graph and replayed: with fresh
 /// random choices, and with the learning rate and loss scale that were enqueued before. With staged memory, or a server's state behind
-/// gather_to_root, capture an even number of exchanges, with a period whole periods, for the host turns its streams once an exchange. A rejected step leaves x as it was on every rank;
+/// gather_to_root, capture an even number of exchanges, with a period, or resets every few exchanges, whole rounds of
+/// them, for the host turns its streams once an exchange. A rejected step leaves x as it was on every rank;
 /// wait() says so. Not thread-safe: one exchange belongs to one rank.
 template <class Stack, class T> class device_exchange {
     using Memory = typename Stack::memory_type;
@@ -31,14 +33,13 @@ template <class Stack, class T> class device_exchange {
     using Coder = decltype(std::declval<const typename Stack::compressor_type&>().template start<T>(std::declval<const Executor&>(), std::declval<const coder_start&>()));
     using State = rank_state<Stack, T>;
     static constexpr int rounds = Stack::compressor_type::rounds;
-    static_assert(!resets_error<Memory>, "gradcomp: gc::cser's second exchange runs on exec::cpu alone: write .executor = gc::exec::cpu{}, or .memory = gc::psync{}.");
 
 public:
     /// Takes all memory and waits for it. @throws error invalid_option when executor and communicator have different streams; invalid_argument, size_changed, wrong_memory_space, out_of_memory, device.
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reductions_(stack.reducer, coder_, tensors_), factor_(1), gradients_(tensors_, rank_)
+          reductions_(stack.reducer, coder_, tensors_), reset_(stack, tensors_, all_, state_), factor_(1), gradients_(tensors_, rank_)
     {
         if constexpr (requires { stack.reducer.communicator.stream(); })
             if (stack.reducer.communicator.stream() != state_.team.stream())
@@ -137,6 +138,7 @@ public:
     std::size_t message_bytes() const { return coder_.bytes(); }
     std::size_t header_bytes() const { return reductions_.header_bytes(); }
     std::size_t wire_bytes() const { return message_bytes() + header_bytes(); }
+    std::size_t reset_bytes() const { return reset_.bytes(); } ///< of a reset's message as the reducer sends it (gc::cser), every few exchanges; else 0
     std::size_t state_bytes() const { return state_.bytes(); }
     std::uint64_t steps() const { return steps_; } ///< enqueued
     std::uint64_t bad_elements() const { return report_.counts().bad; }   ///< as of the last wait()
@@ -145,6 +147,9 @@ public:
     /// The divergence guard's view as of the last wait(). |e| is that before the last exchange, over every sixteenth tile.
     health_report health() const { return divergence_guard(kind(), report_.watch()).report(); }
     const tensor_list& tensors() const { return tensors_; }
+    /// Stream j of what the local and the server rule keep (empty where x is not updated); may be written on the stream, between steps. @pre j below `states`
+    device_view<T> local_state(std::size_t j) { return {state_.local[j].now(), state_.total}; }
+    device_view<T> server_state(std::size_t j) { return {state_.server[j].now(), state_.sum.size()}; }
 
 private:
     T* checked(device_view<T> parameters) const
@@ -177,23 +182,12 @@ private:
         state_.commit();
     }
 
-    template <class Rule> void sample_norms(const exec::packed_rule<Rule>& rules)
-    {
-        if constexpr (requires { rules.rule.owed_at(std::size_t{0}); }) {
-            constexpr unsigned stride = 16;
-            if (tiles_.count() == 0) return;
-            detail::sample_norms_kernel<<<(tiles_.count() + stride - 1) / stride, exec::tile_threads, 0, state_.team.stream()>>>(
-                rules, tiles_.pieces(), tiles_.tiles(), stride, state_.options.non_finite != exec::non_finite::propagate, report_.guard());
-            exec::detail::check_launch("sample_norms_kernel");
-        }
-    }
-
     template <class Gradient> void exchange_messages(const incoming_gradients<Gradient>& from)
     {
         state_.now = {now_.data()};
         state_.template with_rule<Gradient>([&](const auto& plain) {
             const auto rules = over(plain, from);
-            sample_norms(rules);
+            detail::sample_norms(state_.team, rules, tiles_, state_.options.non_finite, report_.guard());
             auto tally = coder_.encode(state_.team, rules, state_.now, reductions_[0].message(), state_.sweep_options());
             for (int round = 1; round < rounds; ++round) {
                 enqueue(round - 1);
@@ -203,9 +197,11 @@ private:
             }
             return tally;
         });
+        reset_.encode(state_, rounds > 1 ? accepted() : exec::device_step<T>{now_.data()}, exchanges_);
         enqueue(rounds - 1);
         auto& last = reductions_.last();
         for (std::size_t i = 0; i < last.received(); ++i) coder_.check(state_.team, last.message(i));
+        reset_.meet(state_, {now_.data()}, rejects());
         if constexpr (Reducer::updates_at_root) update_at_root();
         undo_if_rejected();
         state_.now = accepted();
@@ -215,6 +211,7 @@ private:
             state_.refresh_point();
         } else {
             state_.apply(coder_, last, state_.x);
+            reset_.apply(state_);
         }
         if constexpr (rounds > 1) coder_.accept(state_.team, state_.now, reductions_.sum(state_.team, coder_, rounds - 1));
         finish_memory();
@@ -255,7 +252,7 @@ private:
             for (auto& m : state_.local) keep(m);
             keep(state_.z);
         } else {
-            state_.restore(coder_, reductions_.last().message());
+            reset_.restore(state_, coder_, reductions_.last().message());
         }
     }
 
@@ -281,6 +278,7 @@ private:
     exec::device_buffer<step_state<T>> now_;
     Coder coder_;
     reductions<enqueued_reduction<Reducer, T, Executor>, T, Executor, rounds> reductions_;
+    device_reset<Stack, T> reset_;
     exec::device_buffer<T> factor_; ///< what takes the loss scale off a gradient
     detail::device_report report_;
     device_gradients gradients_;

@@ -45,6 +45,17 @@ __global__ void __launch_bounds__(exec::tile_threads) sample_norms_kernel(exec::
     if (threadIdx.x == 0) atomicAdd(&guard->sampled, static_cast<unsigned long long>(range.end - range.begin));
 }
 
+/// Enqueues the guard's sample where there is something owed.
+template <class Rule> void sample_norms(const exec::cuda_stream& on, const exec::packed_rule<Rule>& rules, const exec::device_tiles& tiles, exec::non_finite policy, device_guard* guard)
+{
+    if constexpr (requires { rules.rule.owed_at(std::size_t{0}); }) {
+        constexpr unsigned stride = 16;
+        if (tiles.count() == 0) return;
+        sample_norms_kernel<<<(tiles.count() + stride - 1) / stride, exec::tile_threads, 0, on.stream()>>>(rules, tiles.pieces(), tiles.tiles(), stride, policy != exec::non_finite::propagate, guard);
+        exec::detail::check_launch("sample_norms_kernel");
+    }
+}
+
 /// The end of an exchange: the step counts only when it was accepted, and the next vote and the next sample start anew.
 template <class T> __global__ void advance_kernel(step_state<T>* state, exec::device_counts* counts, device_guard* guard, rate_scales<T> scales, std::size_t total)
 {
