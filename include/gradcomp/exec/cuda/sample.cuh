@@ -2,13 +2,12 @@
 #pragma once
 
 #include <gradcomp/exec/cuda/look_back.cuh>
+#include <gradcomp/exec/cuda/sampled_bracket.hpp>
 #include <gradcomp/exec/cuda/scatter.cuh>
-#include <gradcomp/exec/cuda/select_block.hpp>
 
 namespace gradcomp::exec::detail {
 
 inline constexpr int select_threads = 512;
-inline constexpr std::uint32_t sample_line = 16;
 
 /// A selection: what attach() fixes, and behind it what a step finds.
 template <class T> struct device_top_k {
@@ -48,28 +47,12 @@ template <class T> struct select_memory {
     __device__ lane_list<T> list(const device_top_k<T>& s) const { return {index + s.list, value + s.list, s.capacity}; }
 };
 
-/// Keys by place, as select_block.hpp's sources; the inverse of magnitude() for keys.
-template <class T> struct key_source {
-    const bits_t<T>* key;
-    __device__ T operator()(std::size_t i) const { return __builtin_bit_cast(T, key[i]); }
-};
-
+/// What the kernels behind the pass share.
 template <class T, int Threads> struct select_shared {
     std::uint32_t histogram[2048];
     digit_search<T> found;
     typename device_block<Threads>::scan::TempStorage scan;
 };
-
-/// The key of a rank among n keys, by one block of threads.
-template <class T, class Block, class Source> __device__ bits_t<T> key_of_rank(const Block& block, select_shared<T, Block::threads>& shared, const Source& source, std::size_t n, std::uint32_t rank)
-{
-    digit_search<T> found{0, rank};
-    for (int digit = 0; digit < radix<T>::digits; ++digit) {
-        count_digits<T>(block, shared.histogram, found, source, 0, n, digit);
-        found = narrow<T>(block, shared.found, shared.histogram, found, digit);
-    }
-    return found.prefix;
-}
 
 /// What a step counts of a selection starts anew, by the block of threads of that number: everything is a candidate.
 template <class T> __device__ void reset_selection(const select_memory<T>& memory, device_top_k<T>& s)
@@ -82,45 +65,31 @@ template <class T> __device__ void reset_selection(const select_memory<T>& memor
     s.limits = {0, bracket<T>::never, bracket<T>::never};
 }
 
-/// Brackets one selection a block of threads, and resets what the step counts. Margins as exec::cpu: 5 standard deviations below, counted by
-/// lines, since neighbours are alike; the memory lets go at the estimate itself.
+/// Brackets one selection a block of threads, by the last step's bracket where a new sample agrees with it, and resets what the step counts.
 template <class Rule, class T>
 __global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule> over, select_memory<T> memory, const std::uint32_t* step, choice_key key, bool mends)
 {
-    __shared__ select_shared<T, select_threads> shared;
-    __shared__ unsigned long long sums[2];
+    __shared__ bracket_shared<T> shared;
+    __shared__ typename device_block<select_threads>::scan::TempStorage scan;
     if (!begin(over.rule)) return;
     device_top_k<T>& s = memory.selections[blockIdx.x];
-    const device_block<select_threads> block{shared.scan};
+    const device_block<select_threads> block{scan};
+    const bracket<T> last = s.limits;
+    block.sync();
     reset_selection(memory, s);
-    if (block.thread() == 0) sums[0] = sums[1] = 0;
     if (s.sample_lines == 0) return; // small: everything is a candidate
-    const std::uint32_t lines = s.sample_lines, n = lines * sample_line;
+    const std::uint32_t lines = s.sample_lines;
     const random_stream stream = key.stream(*step, s.key, purpose::sample);
     bits_t<T>* const keys = memory.sample + s.samples;
-    for (std::uint32_t k = threadIdx.x; k < n; k += select_threads) {
+    for (std::uint32_t k = threadIdx.x; k < lines * sample_line; k += select_threads) {
         const std::uint32_t line = k / sample_line;
         const std::size_t first = s.size / lines * line, length = s.size / lines;
         const std::size_t place = (first + static_cast<std::size_t>(std::uint64_t{stream.block(line / 4).at[line % 4]} * length >> 32)) / sample_line * sample_line + k % sample_line;
         keys[k] = magnitude(form_in(over, memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1, mends));
     }
     block.sync();
-    const double share = static_cast<double>(s.kept) / static_cast<double>(s.size), rank = share * n;
-    const auto middle_rank = static_cast<std::uint32_t>(rank < 1 ? 1 : rank);
-    const bits_t<T> middle = key_of_rank<T>(block, shared, key_source<T>{keys}, n, middle_rank);
-    for (std::uint32_t line = threadIdx.x; line < lines; line += select_threads) {
-        unsigned hits = 0;
-        for (std::uint32_t j = 0; j < sample_line; ++j) hits += keys[line * sample_line + j] >= middle;
-        if (hits > 0) {
-            atomicAdd(&sums[0], static_cast<unsigned long long>(hits));
-            atomicAdd(&sums[1], static_cast<unsigned long long>(hits) * hits);
-        }
-    }
-    block.sync();
-    const double sum = static_cast<double>(sums[0]), even = rank * (1 - share), clustered = static_cast<double>(sums[1]) - sum * sum / lines;
-    const double below = ceil(rank + 5 * sqrt(clustered > even ? clustered : even) + 4);
-    const bits_t<T> low = below < n ? key_of_rank<T>(block, shared, key_source<T>{keys}, n, static_cast<std::uint32_t>(below)) : bits_t<T>(0);
-    if (block.thread() == 0) s.limits = {low, rank >= 1 ? middle : bracket<T>::never, bracket<T>::never};
+    const bracket<T> found = bracket_of(block, shared, keys, sample_plan(lines, s.size, s.kept, s.capacity), last);
+    if (block.thread() == 0) s.limits = found;
 }
 
 } // namespace gradcomp::exec::detail

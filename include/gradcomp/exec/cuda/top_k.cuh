@@ -13,7 +13,7 @@ namespace gradcomp::exec {
 /// The k largest of each selection.
 template <class T> class top_k_engine<cuda_stream, T> : public device_indexed_messages<T> {
 public:
-    /// Device memory: about (sizeof(T) + 4) * (2 k + 131072) bytes a selection at most, and its share of 24 KB.
+    /// Device memory: about (sizeof(T) + 4) * (3 k + 131072) bytes a selection (6 k where fewer than 1 in 2000 is sent), and its share of 24 KB.
     top_k_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where)
     {
         std::vector<detail::device_top_k<T>> all;
@@ -23,11 +23,11 @@ public:
             detail::device_top_k<T> one{};
             one.size = s.size, one.payload = s.payload, one.position = s.position;
             one.kept = static_cast<std::uint32_t>(s.kept), one.begin = static_cast<std::uint32_t>(s.begin), one.end = static_cast<std::uint32_t>(s.end), one.key = s.key;
-            one.capacity = static_cast<std::uint32_t>(std::min(s.size, 2 * s.kept + (std::size_t{1} << 17)));
-            one.sample_lines = s.size <= 8192 || s.kept >= s.size ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 32, 4096, 32768) / detail::sample_line);
+            one.sample_lines = s.size <= 8192 || s.kept >= s.size ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 32, 4096, 32768) / sample_line);
+            one.capacity = static_cast<std::uint32_t>(candidates_for(one.sample_lines, s.size, s.kept));
             one.list = listed, one.samples = sampled;
             listed += one.capacity;
-            sampled += std::size_t{one.sample_lines} * detail::sample_line;
+            sampled += std::size_t{one.sample_lines} * sample_line;
             one.first_part = static_cast<std::uint32_t>(parts.size());
             one.parts = s.size == 0 ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 65536, 1, static_cast<std::size_t>(4 * on.processors())));
             for (std::uint32_t p = 0; p < one.parts; ++p) parts.push_back({static_cast<std::uint32_t>(all.size()), p});
