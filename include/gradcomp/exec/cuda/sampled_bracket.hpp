@@ -3,6 +3,7 @@
 /// A bracket decides how long a step takes and never what it sends. Written against the Block of select_block.hpp.
 #pragma once
 
+#include <gradcomp/core/codes.hpp>
 #include <gradcomp/exec/cuda/select_block.hpp>
 
 namespace gradcomp::exec {
