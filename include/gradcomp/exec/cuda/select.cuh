@@ -33,7 +33,7 @@ template <class Rule> struct again_source {
 
 /// One pass over the streams.
 template <class Rule, class T>
-__global__ void __launch_bounds__(tile_threads, 4)
+__global__ void __launch_bounds__(tile_threads, sweep_blocks<T>)
 compact_kernel(packed_rule<Rule> over, const tile_place* tiles, select_memory<T> memory, bool mends, device_counts* counts)
 {
     using scan = cub::BlockScan<std::uint64_t, tile_threads, cub::BLOCK_SCAN_WARP_SCANS>;

@@ -33,7 +33,7 @@ template <class T> __global__ void __launch_bounds__(apply_threads) mark_kernel(
 
 /// One pass over the streams; a value's place in the message is the number of marked ones before it.
 template <class Rule, class T>
-__global__ void __launch_bounds__(tile_threads, 4)
+__global__ void __launch_bounds__(tile_threads, sweep_blocks<T>)
 marked_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* tiles, const device_subset<T>* subsets, const std::uint32_t* bits, look_back_state state, T* message,
     std::uint32_t* index, bool mends, device_counts* counts)
 {

@@ -101,10 +101,18 @@ template <class Rule, class Choose> __device__ std::uint32_t sweep_tile(const Ru
     return is_whole(rule, range) ? sweep_lane<device_access, true>(rule, range, thread, mends, choose) : sweep_lane<device_access, false>(rule, range, thread, mends, choose);
 }
 
+/// Blocks of threads that share a processor: four with 64 registers a thread keep some 100 KB of requests under way, and of doubles three do with 80. A Make
+/// that computes more by itself says how many it wants.
+template <class T> inline constexpr int sweep_blocks = sizeof(T) == 4 ? 4 : 3;
+template <class T, class Make> constexpr int blocks_of()
+{
+    if constexpr (requires { Make::blocks; }) return Make::blocks;
+    else return sweep_blocks<T>;
+}
+
 /// One block of threads a tile. Make gives the chooser: prepare(range, memory) by all threads, then a barrier, then chooser(range, memory).
-/// 64 registers a thread, so that four blocks of threads share a processor and some 100 KB of requests are under way.
 template <class Rule, class Make>
-__global__ void __launch_bounds__(tile_threads, 4)
+__global__ void __launch_bounds__(tile_threads, (blocks_of<typename Rule::value_type, Make>()))
 sweep_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* tiles, Make make, bool mends, device_counts* counts)
 {
     extern __shared__ __align__(16) unsigned char memory[];
@@ -122,7 +130,8 @@ sweep_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* tile
 }
 
 /// One tensor that starts at packed element 0: no tables.
-template <class Rule> __global__ void __launch_bounds__(tile_threads, 4) plain_sweep_kernel(Rule rule, std::size_t n, bool mends, device_counts* counts)
+template <class Rule>
+__global__ void __launch_bounds__(tile_threads, sweep_blocks<typename Rule::value_type>) plain_sweep_kernel(Rule rule, std::size_t n, bool mends, device_counts* counts)
 {
     if (!begin(rule)) return;
     const tile_range range = range_of({.size = n}, {.number = blockIdx.x});

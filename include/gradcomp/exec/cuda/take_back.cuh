@@ -71,6 +71,7 @@ struct lane_stream {
 };
 template <class T> struct make_lane_rates {
     static constexpr bool shares = false;
+    static constexpr int blocks = 3; ///< a random stream takes registers
     T* rates;
     const lane_stream* streams;
     const step_state<T>* now;
