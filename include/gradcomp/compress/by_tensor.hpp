@@ -149,6 +149,12 @@ template <class... Cases> struct by_tensor {
             std::size_t n = 0;
             std::apply([&](const auto&... part) { (part.decode(executor, message + offset_[n++], target), ...); }, parts_);
         }
+        template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+            requires(Executor::decodes_together)
+        {
+            std::size_t n = 0;
+            std::apply([&](const auto&... part) { (decode_received(part, executor, all.behind(offset_[n++]), target), ...); }, parts_);
+        }
 
     private:
         /// A part starts where its values are aligned, behind zeros; parts that add need no padding, their sizes are multiples of sizeof(T).

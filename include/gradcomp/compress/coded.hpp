@@ -57,6 +57,11 @@ public:
     {
         engine_.decode(executor, layout_, target, code_, form_, message);
     }
+    template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+        requires(Executor::decodes_together)
+    {
+        engine_.decode_all(executor, layout_, target, code_, form_, all);
+    }
 
 private:
     static layout checked(layout all, const tensor_list& list)

@@ -35,6 +35,11 @@ public:
     {
         if constexpr (sends) engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
     }
+    template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+        requires(Executor::decodes_together)
+    {
+        if constexpr (sends) engine_.decode_all(executor, layout_, target, all);
+    }
 
 private:
     layout layout_;

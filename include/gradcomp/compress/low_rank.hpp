@@ -82,6 +82,11 @@ struct low_rank {
         {
             engine_.decode(executor, target, reinterpret_cast<const T*>(message));
         }
+        template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+            requires(Executor::decodes_together)
+        {
+            engine_.decode_all(executor, target, all);
+        }
 
         const low_rank_form& form() const { return form_; }
         /// The next Q of all matrices, before it is made orthonormal, and the present P. In host memory on exec::cpu, in device memory on

@@ -68,6 +68,11 @@ struct random_block {
         {
             engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
         }
+        template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+            requires(Executor::decodes_together)
+        {
+            engine_.decode_all(executor, layout_, target, all);
+        }
 
     private:
         static block_choice checked(const block_choice& choice, const std::string& tensor)

@@ -1,6 +1,7 @@
 /// @file The state of one rank in a run: its streams, the rules that sweep over them, and how received messages move x.
 #pragma once
 
+#include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/core/view.hpp>
@@ -152,7 +153,7 @@ public:
     {
         if constexpr (dense_server) {
             for_each(team, total, fill_rule<T>{sum.data(), T(0)});
-            for (std::size_t i = 0; i < reduction.received(); ++i) coder.decode(team, reduction.message(i), ready(accumulate_target<T>{sum.data()}));
+            decode_received(coder, team, received_by(reduction), ready(accumulate_target<T>{sum.data()}));
             typename Server::template update<T> rule;
             rule.set(options.server);
             rule.gradient = sum.data();
@@ -168,8 +169,7 @@ public:
             if (to == x) refresh_point();
         } else {
             const auto update = [&](auto moves_point) {
-                for (std::size_t i = 0; i < reduction.received(); ++i)
-                    coder.decode(team, reduction.message(i), ready(update_target<T, moves_point()>{to, z.now(), e.now(), scales(), static_cast<T>(ranks)}));
+                decode_received(coder, team, received_by(reduction), ready(update_target<T, moves_point()>{to, z.now(), e.now(), scales(), static_cast<T>(ranks)}));
             };
             if (has_point && to == x) update(std::true_type{});
             else update(std::false_type{});

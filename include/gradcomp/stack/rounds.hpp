@@ -38,8 +38,7 @@ public:
     {
         const Reduction& one = (*this)[round];
         if (one.received() == 1) return reinterpret_cast<const T*>(one.message(0));
-        const auto stride = static_cast<std::size_t>(one.message(1) - one.message(0));
-        for_each(executor, coder.elements(round), sum_rule<T>{sum_.data(), one.message(0), stride, one.received()});
+        for_each(executor, coder.elements(round), sum_rule<T>{sum_.data(), received_by(one)});
         return sum_.data();
     }
 

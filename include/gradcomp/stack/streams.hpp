@@ -1,6 +1,7 @@
 /// @file The state of one rank: the streams that sweeps read and write, in one or two copies.
 #pragma once
 
+#include <gradcomp/core/coder.hpp>
 #include <gradcomp/core/rule.hpp>
 
 #include <cstddef>
@@ -28,6 +29,14 @@ private:
     Buffer now_, next_;
     bool twice_ = false;
 };
+
+/// What a reduction received, rank after rank, or one sum of it.
+template <class Reduction> gathered_messages received_by(const Reduction& reduction)
+{
+    const std::size_t count = reduction.received();
+    if (count == 0) return {nullptr, 0, 0};
+    return {reduction.message(0), count == 1 ? 0 : static_cast<std::size_t>(reduction.message(1) - reduction.message(0)), count};
+}
 
 /// x <- x - scale * v where a message holds v, scale = owed / ranks, and the gradient point z = x - pull * e follows.
 template <class T, bool HasPoint> struct update_target {
@@ -85,16 +94,15 @@ template <class T> struct copy_rule {
     const T* from;
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { to[i] = from[i]; }
 };
-/// The sum of vectors that lie `stride` bytes apart, in their order.
+/// The sum of all ranks' messages that are vectors, in their order.
 template <class T> struct sum_rule {
     T* to;
-    const std::byte* from;
-    std::size_t stride, count;
-    GRADCOMP_HD GRADCOMP_INLINE T value(std::size_t vector, std::size_t i) const { return reinterpret_cast<const T*>(from + vector * stride)[i]; }
+    gathered_messages all;
+    GRADCOMP_HD GRADCOMP_INLINE T value(std::size_t rank, std::size_t i) const { return reinterpret_cast<const T*>(all.at(rank))[i]; }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const
     {
         T sum = value(0, i);
-        for (std::size_t vector = 1; vector < count; ++vector) sum += value(vector, i);
+        for (std::size_t rank = 1; rank < all.count; ++rank) sum += value(rank, i);
         to[i] = sum;
     }
 };

@@ -90,15 +90,17 @@ encode_kernel(packed_rule<Rule> over, const __grid_constant__ Code code, coded_t
 
 template <class Code, class Target>
 __global__ void __launch_bounds__(apply_threads)
-decode_kernel(Target to, const __grid_constant__ Code code, const coded_piece* pieces, const tile_place* tiles, std::size_t bucket, const std::byte* message)
+decode_kernel(Target to, const __grid_constant__ Code code, const coded_piece* pieces, const tile_place* tiles, std::size_t bucket, gathered_messages all)
 {
     if (!begin(to)) return;
     const tile_place place = tiles[blockIdx.x];
     const coded_piece at = pieces[place.piece];
-    const auto* const wire = reinterpret_cast<const typename Code::value_type*>(message) + at.parameter;
-    const auto* const words = reinterpret_cast<const std::uint32_t*>(message + at.codes);
     const std::size_t first = place.number * tile_elements, end = first + tile_elements < at.size ? first + tile_elements : at.size;
-    for (std::size_t i = first + threadIdx.x; i < end; i += apply_threads) to(at.offset + i, decode_at(code, wire, words, i, bucket));
+    for (std::size_t i = first + threadIdx.x; i < end; i += apply_threads)
+        for (std::size_t rank = 0; rank < all.count; ++rank) {
+            const auto* const wire = reinterpret_cast<const typename Code::value_type*>(all.at(rank)) + at.parameter;
+            to(at.offset + i, decode_at(code, wire, reinterpret_cast<const std::uint32_t*>(all.at(rank) + at.codes), i, bucket));
+        }
 }
 
 /// Notes a message with parameters that no peer can have sent; nothing of it is applied then.
@@ -140,10 +142,15 @@ public:
         }
     }
     template <class Target>
-    void decode(const cuda_stream& on, const layout&, const Target& target, const Code& code, const coded_form&, const std::byte* message) const
+    void decode(const cuda_stream& on, const layout& where, const Target& target, const Code& code, const coded_form& form, const std::byte* message) const
+    {
+        decode_all(on, where, target, code, form, {.first = message});
+    }
+    template <class Target>
+    void decode_all(const cuda_stream& on, const layout&, const Target& target, const Code& code, const coded_form&, const gathered_messages& all) const
     {
         if (form_.count() == 0) return;
-        detail::decode_kernel<<<form_.count(), detail::apply_threads, 0, on.stream()>>>(target, code, form_.pieces(), form_.tiles(), form_.bucket(), message);
+        detail::decode_kernel<<<form_.count(), detail::apply_threads, 0, on.stream()>>>(target, code, form_.pieces(), form_.tiles(), form_.bucket(), all);
         detail::check_launch("decode_kernel");
     }
 

@@ -55,10 +55,14 @@ public:
     {
         return sweep(on, rules, tiles_, make(share, message), 0, options);
     }
-    template <class Target> void decode(const cuda_stream& on, const layout&, const Target& target, const T* message) const
+    template <class Target> void decode(const cuda_stream& on, const layout& where, const Target& target, const T* message) const
+    {
+        decode_all(on, where, target, {.first = reinterpret_cast<const std::byte*>(message)});
+    }
+    template <class Target> void decode_all(const cuda_stream& on, const layout&, const Target& target, const gathered_messages& all) const
     {
         if (tiles_.count() == 0) return;
-        detail::apply_kernel<T><<<tiles_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), tiles_.tiles(), selections_.data(), message);
+        detail::apply_kernel<T><<<tiles_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), tiles_.tiles(), selections_.data(), all);
         detail::check_launch("apply_kernel");
     }
 
@@ -93,11 +97,15 @@ public:
         return sweep(on, rules, tiles_, detail::make_lane_blocks<T>{message, at.now, key, choices_.data()}, shared_bytes_, options);
     }
     /// Chooses again, by the step of the last encode(): it must not have advanced since.
-    template <class Target> void decode(const cuda_stream& on, const layout&, const Target& target, const T* message) const
+    template <class Target> void decode(const cuda_stream& on, const layout& where, const Target& target, const T* message) const
+    {
+        decode_all(on, where, target, {.first = reinterpret_cast<const std::byte*>(message)});
+    }
+    template <class Target> void decode_all(const cuda_stream& on, const layout&, const Target& target, const gathered_messages& all) const
     {
         if (messages_.count() == 0) return;
         detail::apply_blocks_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(
-            target, now_, key_, tiles_.pieces(), messages_.tiles(), choices_.data(), message);
+            target, now_, key_, tiles_.pieces(), messages_.tiles(), choices_.data(), all);
         detail::check_launch("apply_blocks_kernel");
     }
 

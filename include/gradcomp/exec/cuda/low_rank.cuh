@@ -115,16 +115,19 @@ __global__ void __launch_bounds__(apply_threads) settle_kernel(packed_rule<Rule>
 }
 
 template <class T, class Target>
-__global__ void __launch_bounds__(apply_threads) apply_factors_kernel(Target to, const piece* pieces, const tile_place* tiles, factored_model of, const T* longer, const T* message)
+__global__ void __launch_bounds__(apply_threads) apply_factors_kernel(Target to, const piece* pieces, const tile_place* tiles, factored_model of, const T* longer, gathered_messages all)
 {
     if (!begin(to)) return;
     const tile_place place = tiles[blockIdx.x];
     const tile_range range = range_of(pieces[place.piece], place);
     if (range.selection < of.count) {
         const device_matrix m = of.matrices[range.selection];
-        for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads) to(i, product_at<T>(m, of.rank, i - m.offset, longer + m.long_at, message + m.short_at));
+        for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads)
+            for (std::size_t rank = 0; rank < all.count; ++rank)
+                to(i, product_at<T>(m, of.rank, i - m.offset, longer + m.long_at, reinterpret_cast<const T*>(all.at(rank)) + m.short_at));
     } else {
-        for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads) to(i, message[range.first + (i - range.begin)]);
+        for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads)
+            for (std::size_t rank = 0; rank < all.count; ++rank) to(i, reinterpret_cast<const T*>(all.at(rank))[range.first + (i - range.begin)]);
     }
 }
 
@@ -198,8 +201,12 @@ public:
 
     template <class Target> void decode(const cuda_stream& on, const Target& target, const T* message) const
     {
+        decode_all(on, target, {.first = reinterpret_cast<const std::byte*>(message)});
+    }
+    template <class Target> void decode_all(const cuda_stream& on, const Target& target, const gathered_messages& all) const
+    {
         if (tiles_.count() == 0) return;
-        detail::apply_factors_kernel<T><<<tiles_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), tiles_.tiles(), model(), long_.data(), message);
+        detail::apply_factors_kernel<T><<<tiles_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), tiles_.tiles(), model(), long_.data(), all);
         detail::check_launch("apply_factors_kernel");
     }
 

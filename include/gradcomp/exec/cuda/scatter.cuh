@@ -58,19 +58,20 @@ template <class F> __global__ void __launch_bounds__(apply_threads) for_each_ker
 
 /// A dense message: the elements of a tile in tensor order.
 template <class T, class Target>
-__global__ void __launch_bounds__(apply_threads) apply_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, const T* message)
+__global__ void __launch_bounds__(apply_threads) apply_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, gathered_messages all)
 {
     if (!begin(to)) return;
     const tile_place place = tiles[blockIdx.x];
     const tile_range range = range_of(pieces[place.piece], place);
-    const T* const value = message + selections[range.selection].payload + range.first;
-    for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads) to(i, value[i - range.begin]);
+    const std::size_t place_of_first = selections[range.selection].payload + range.first;
+    for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads)
+        for (std::size_t rank = 0; rank < all.count; ++rank) to(i, reinterpret_cast<const T*>(all.at(rank))[place_of_first + (i - range.begin)]);
 }
 
 /// A message of random blocks: each thread asks which element its value belongs to.
 template <class T, class Target>
 __global__ void __launch_bounds__(apply_threads)
-apply_blocks_kernel(Target to, const step_state<T>* now, choice_key key, const piece* pieces, const tile_place* tiles, const lane_choice* choices, const T* message)
+apply_blocks_kernel(Target to, const step_state<T>* now, choice_key key, const piece* pieces, const tile_place* tiles, const lane_choice* choices, gathered_messages all)
 {
     __shared__ std::uint64_t start;
     if (!begin(to)) return;
@@ -84,7 +85,9 @@ apply_blocks_kernel(Target to, const step_state<T>* now, choice_key key, const p
     const keyed_permutation order = at.choice.block == 0 ? keyed_permutation(1, stream) : at.choice.order(stream);
     for (std::size_t j = first + threadIdx.x; j < end; j += apply_threads) {
         const std::uint64_t position = element_of(at.choice, order, from, j);
-        if (position < at.choice.size) to(packed_place(pieces, at.begin, at.end, position), message[at.payload + j]);
+        if (position >= at.choice.size) continue;
+        const std::size_t i = packed_place(pieces, at.begin, at.end, position);
+        for (std::size_t rank = 0; rank < all.count; ++rank) to(i, reinterpret_cast<const T*>(all.at(rank))[at.payload + j]);
     }
 }
 

@@ -41,6 +41,7 @@ struct enqueued {
 class cuda_stream {
 public:
     static constexpr memory_space space = memory_space::device;
+    static constexpr bool decodes_together = true; ///< engines decode the messages of all ranks in one launch
     template <class T> using buffer = device_buffer<T>;
     template <class T> using step = device_step<T>;
     using tally = enqueued;
