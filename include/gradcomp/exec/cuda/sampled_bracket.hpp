@@ -55,8 +55,8 @@ inline std::size_t candidates_for(std::uint32_t lines, std::size_t size, std::si
     const sample_plan plan(lines, size, kept, size);
     const double needed = plan.rank + sampling_margin(plan, {}), most = 2 * needed + 5 * root_of(2 * needed);
     const auto scaled = static_cast<std::size_t>(most / plan.keys() * static_cast<double>(size));
-    const std::size_t room = scaled > least ? scaled : least;
-    return room < size ? room : size;
+    const std::size_t room = scaled > least ? scaled : least, countable = 0xffffffffu; // by 32 bits
+    return room < size ? (room < countable ? room : countable) : (size < countable ? size : countable);
 }
 
 /// Keys as numbers, whose magnitudes they are.
