@@ -28,33 +28,43 @@ struct device_matrix {
     GRADCOMP_HD std::size_t pieces_a_warp(bool transposed) const { return transposed || columns >= 1024 ? 1 : 1024 / columns; }
 };
 
-/// Rows `piece` and the next one, 16 lanes each, of a matrix times a thin one: out[k rows + i] = sum over j of p(i columns + j) thin[k columns + j].
+/// The row of a lane: rows 2 piece and the next one have 16 lanes each.
+GRADCOMP_HD inline std::size_t row_of(std::size_t piece, int lane) { return 2 * piece + static_cast<std::size_t>(lane / row_lanes); }
+
+/// A lane's terms of its row of a matrix times `some` columns of a thin one from `from` on: sum[k] of p(i columns + j) thin[(from + k) columns + j] for its j.
+template <class T, class Source>
+GRADCOMP_DEVICE void add_row_terms(int lane, const Source& p, const device_matrix& m, std::size_t piece, const T* thin, std::size_t from, std::size_t some, T (&sum)[thin_columns])
+{
+    constexpr std::size_t lanes = row_lanes, ahead = 4;
+    const std::size_t i = row_of(piece, lane), n = i < m.rows ? m.columns : 0, own = static_cast<std::size_t>(lane % row_lanes);
+    for (std::size_t base = 0; base < n; base += ahead * lanes) {
+        T x[ahead];
+        GRADCOMP_UNROLL
+        for (std::size_t v = 0; v < ahead; ++v) x[v] = base + v * lanes + own < n ? p(i * n + base + v * lanes + own) : T(0); // all before any is waited for
+        GRADCOMP_UNROLL
+        for (std::size_t v = 0; v < ahead; ++v) {
+            const std::size_t j = base + v * lanes + own;
+            GRADCOMP_UNROLL
+            for (std::size_t k = 0; k < thin_columns; ++k)
+                if (k < some && j < n) sum[k] = multiply_add(x[v], thin[(from + k) * n + j], sum[k]);
+        }
+    }
+}
+
+/// Rows of a matrix times a thin one: out[k rows + i] = sum over j of p(i columns + j) thin[k columns + j].
 template <class T, class Warp, class Source>
 GRADCOMP_DEVICE void multiply_rows(const Warp& warp, const Source& p, const device_matrix& m, std::size_t rank, std::size_t piece, const T* thin, T* out, bool mends)
 {
-    constexpr std::size_t lanes = row_lanes, ahead = 4;
-    const auto lane = static_cast<std::size_t>(warp.lane() % row_lanes);
-    const std::size_t i = 2 * piece + static_cast<std::size_t>(warp.lane() / row_lanes), n = i < m.rows ? m.columns : 0; // the lanes of a row that is none still fold
+    const std::size_t i = row_of(piece, warp.lane());
     for (std::size_t from = 0; from < rank; from += thin_columns) {
         const std::size_t some = rank - from < thin_columns ? rank - from : thin_columns;
         T sum[thin_columns] = {};
-        for (std::size_t base = 0; base < n; base += ahead * lanes) {
-            T x[ahead];
-            GRADCOMP_UNROLL
-            for (std::size_t v = 0; v < ahead; ++v) x[v] = base + v * lanes + lane < n ? p(i * n + base + v * lanes + lane) : T(0); // all before any is waited for
-            GRADCOMP_UNROLL
-            for (std::size_t v = 0; v < ahead; ++v) {
-                const std::size_t j = base + v * lanes + lane;
-                GRADCOMP_UNROLL
-                for (std::size_t k = 0; k < thin_columns; ++k)
-                    if (k < some && j < n) sum[k] = multiply_add(x[v], thin[(from + k) * n + j], sum[k]);
-            }
-        }
+        add_row_terms(warp.lane(), p, m, piece, thin, from, some, sum);
         GRADCOMP_UNROLL
         for (std::size_t k = 0; k < thin_columns; ++k) {
             if (k >= some) continue;
-            for (int width = row_lanes / 2; width > 0; width /= 2) sum[k] += warp.exchange(sum[k], width);
-            if (lane == 0 && n > 0) out[(from + k) * m.rows + i] = limited_product(sum[k], mends);
+            for (int width = row_lanes / 2; width > 0; width /= 2) sum[k] += warp.exchange(sum[k], width); // the lanes of a row that is none, too
+            if (warp.lane() % row_lanes == 0 && i < m.rows) out[(from + k) * m.rows + i] = limited_product(sum[k], mends);
         }
     }
 }
