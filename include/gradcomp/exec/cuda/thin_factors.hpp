@@ -74,7 +74,7 @@ GRADCOMP_DEVICE void multiply_rows(const Warp& warp, const Source& p, const devi
 template <class T, class Source>
 GRADCOMP_DEVICE void multiply_columns(int lane, const Source& p, const device_matrix& m, std::size_t rank, std::size_t piece, const T* thin, T* out, T* parts, bool mends)
 {
-    constexpr std::size_t ahead = 8;
+    constexpr std::size_t ahead = 4;
     const std::size_t strips = (m.columns + warp_lanes - 1) / warp_lanes, block = piece / strips, n = m.columns, first = block * row_block;
     const std::size_t j = piece % strips * warp_lanes + static_cast<std::size_t>(lane), last = m.rows < first + row_block ? m.rows : first + row_block;
     if (j >= n) return;
