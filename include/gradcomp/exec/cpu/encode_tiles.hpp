@@ -97,7 +97,7 @@ GRADCOMP_INLINE void finish_codes(const Rule& rule, const encode_job<Code>& job,
     };
     const bool at_once = Rule::fresh == 0 && !is_sampled(base);
     if (at_once) {
-        encode_buckets(job, tile, before, [there, inputs](std::size_t i, T p, T c) __attribute__((always_inline)) {
+        encode_buckets(job, tile, before, [=](std::size_t i, T p, T c) __attribute__((always_inline)) {
             if constexpr (Rule::outputs > 0)
                 leave_at(there, i, p, [c](std::size_t, T) __attribute__((always_inline)) { return c; }, [there](std::size_t at, const T* y) __attribute__((always_inline)) {
                     for (int j = 0; j < Rule::outputs; ++j) there.out[j][at] = y[j];
