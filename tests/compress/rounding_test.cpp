@@ -27,6 +27,43 @@ TEST_CASE("min_max sends its ends and what lies on a level")
     for (const float c : compressed(gc::min_max<>{}, std::vector<float>{-3e38f, 3e38f, 0})) CHECK(gc::is_finite(c));
 }
 
+TEST_CASE("the whole part of a number is cut before it becomes an integer")
+{
+    constexpr float inf = std::numeric_limits<float>::infinity();
+    for (const float x : {-inf, -1e30f, -1.0f, -0.0f, 0.0f, 0.99f}) CHECK(gc::whole_part(x, 255.0f) == 0);
+    for (const float x : {255.0f, 255.9f, 256.0f, 2147483648.0f, 1e30f, inf}) CHECK(gc::whole_part(x, 255.0f) == 255);
+    CHECK(gc::whole_part(1.0f, 255.0f) == 1);
+    CHECK(gc::whole_part(254.99f, 255.0f) == 254);
+    CHECK(gc::whole_part(1e300, 7.0) == 7);
+    CHECK(gc::whole_part(-1e300, 7.0) == 0);
+    CHECK(gc::whole_part(6.5, 7.0) == 6);
+}
+
+TEST_CASE_TEMPLATE("min_max of a bucket that is wider than any number keeps its ends apart, and nothing becomes Inf", T, float, double)
+{
+    constexpr T largest = std::numeric_limits<T>::max(), most = gc::scale_limits<T>::most;
+    const auto keeps = [](const auto& compressor, const std::vector<T>& pattern, const std::vector<T>& expected) {
+        std::vector<T> x;
+        for (int times = 0; times < 200; ++times) x.insert(x.end(), pattern.begin(), pattern.end());
+        coding<T, std::decay_t<decltype(compressor)>> run(compressor, one_tensor(x.size()));
+        const auto out = run.encode(std::vector<T>(x.size()), x, 0);
+        run.check(out.message);
+        const auto c = run.decode(out.message).value;
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) wrong += !(std::abs(c[i] - expected[i % pattern.size()]) <= most / 100 && gc::is_finite(out.left[i]));
+        CHECK(wrong == 0);
+    };
+    const T beside = most * (1 - std::numeric_limits<T>::epsilon());
+    for (const gc::exec::isa level : supported_isas()) {
+        const forced_isa here(level);
+        keeps(gc::min_max<rounding::nearest>{}, {-largest, largest, most, -most, 0}, {-most, most, most, -most, 0});
+        keeps(gc::min_max<rounding::stochastic>{}, {-largest, largest, most, -most, 0}, {-most, most, most, -most, 0});
+        // A step so small that the quotient is no integer of 32 bits.
+        keeps(gc::min_max<rounding::nearest>{}, {beside, largest, largest}, {beside, most, most});
+        keeps(gc::min_max<rounding::nearest>{}, {-beside, -largest, -largest}, {-beside, -most, -most});
+    }
+}
+
 TEST_CASE("min_max is unbiased")
 {
     const std::vector<float> x{-1, 1, 0.1f, -0.03f, 0.77f, 0.5f, -0.999f, 0.999f};

@@ -295,10 +295,10 @@ TEST_CASE("Adam before compression follows QAdam's loop, also where nothing is r
     const reference::settings run = settings_of(3, 1);
     const reference::quadratics problem = problem_of(87);
     const reference::moments moments{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
-    const gc::adam local{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
+    const gc::adam adam_first{.beta1 = 0.8, .beta2 = 0.9, .epsilon = 1e-3};
     const auto library = [&](auto compressor, auto memory) {
         return run_library(problem.start(), run, problem, [&](gc::comm::in_process communicator) {
-            return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{communicator}, .local = local};
+            return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{communicator}, .local = adam_first};
         });
     };
     compare(library(gc::top_k{.ratio = 4}, gc::ef{}), reference::q_adam_loop(problem.start(), moments, run, problem, plain_top_k(4)), run, {});

@@ -46,8 +46,7 @@ template <class T, rounding Rounding> struct range_code {
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
         const T u = stochastic ? static_cast<T>(static_cast<std::int32_t>(random)) * T(0x1p-16) : T(0.5);
-        const std::int32_t q = static_cast<std::int32_t>(multiply_add(p - b.low, b.inverse, u));
-        return clamped(q, levels);
+        return whole_part(multiply_add(p - b.low, b.inverse, u), static_cast<T>(levels)); // p may be farther from low than any number, or any integer
     }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
     {

@@ -62,12 +62,23 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T absolute(T x) { retur
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller(T a, T b) { return b < a ? b : a; }
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T larger(T a, T b) { return a < b ? b : a; }
 
+template <class T> using signed_bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
 /// q cut to [0, most]; in two steps, which compilers turn into a minimum and a maximum instead of branches.
 GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t clamped(std::int32_t q, std::int32_t most)
 {
     const std::int32_t positive = q < 0 ? 0 : q;
     const std::int32_t cut = positive > most ? most : positive;
     return static_cast<std::uint32_t>(cut);
+}
+/// The whole part of x, cut to [0, most] before it becomes an integer: +Inf gives most, -Inf 0. As bits, which are ordered alike from 0 on and whose
+/// minimum and maximum cost no more than those of integers. @pre most < 2^31, x not NaN
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr std::uint32_t whole_part(T x, T most)
+{
+    const auto b = static_cast<signed_bits_t<T>>(bits_of(x)), limit = static_cast<signed_bits_t<T>>(bits_of(most));
+    const signed_bits_t<T> positive = b < 0 ? 0 : b;
+    const signed_bits_t<T> cut = positive > limit ? limit : positive;
+    return static_cast<std::uint32_t>(static_cast<std::int32_t>(__builtin_bit_cast(T, cut)));
 }
 /// The smaller of two numbers that are not negative, by their bits; compilers make it a minimum where comparisons of numbers become branches.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T smaller_magnitude(T a, T b)
@@ -96,7 +107,6 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr T with_sign(T x, std::u
 template <class T> inline constexpr int mantissa_bits = sizeof(T) == 4 ? 23 : 52;
 template <class T> inline constexpr int exponent_bias = sizeof(T) == 4 ? 127 : 1023;
 
-template <class T> using signed_bits_t = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 /// An integer that orders x as the numbers do, -0 before +0: minimum and maximum then do not depend on the order of comparison.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr signed_bits_t<T> ordered(T x)
 {
@@ -125,17 +135,28 @@ GRADCOMP_HD GRADCOMP_INLINE float root_of(float x) { return __builtin_sqrtf(x); 
 GRADCOMP_HD GRADCOMP_INLINE double root_of(double x) { return __builtin_sqrt(x); }
 
 /// The one order in which sums of a bucket are formed: lane j of 32 adds terms j, j + 32, ... in this order; then lane j adds lane j + 16,
-/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles (exec/cuda/measure.hpp). add(i, sum) gives sum with term i.
+/// j + 8, j + 4, j + 2, j + 1. A CUDA warp repeats it with shuffles (exec/cuda/measure.hpp).
+template <class T> struct tree_lanes {
+    static constexpr std::size_t count = 32;
+    T lane[count] = {};
+
+    /// To be called once.
+    template <std::size_t Width = count / 2> GRADCOMP_INLINE T sum()
+    {
+        for (std::size_t j = 0; j < Width; ++j) lane[j] += lane[j + Width];
+        if constexpr (Width > 1) return sum<Width / 2>();
+        else return lane[0];
+    }
+};
+/// The sum in that order; add(i, sum) gives sum with term i.
 template <class T, class Add> GRADCOMP_INLINE T tree_sum(std::size_t count, Add add)
 {
-    T lane[32] = {};
+    tree_lanes<T> lanes;
     std::size_t i = 0;
-    for (; i + 32 <= count; i += 32)
-        for (std::size_t j = 0; j < 32; ++j) lane[j] = add(i + j, lane[j]);
-    for (std::size_t j = 0; i + j < count; ++j) lane[j] = add(i + j, lane[j]);
-    for (std::size_t width = 16; width > 0; width /= 2)
-        for (std::size_t j = 0; j < width; ++j) lane[j] += lane[j + width];
-    return lane[0];
+    for (; i + lanes.count <= count; i += lanes.count)
+        for (std::size_t j = 0; j < lanes.count; ++j) lanes.lane[j] = add(i + j, lanes.lane[j]);
+    for (std::size_t j = 0; i + j < count; ++j) lanes.lane[j] = add(i + j, lanes.lane[j]);
+    return lanes.sum();
 }
 
 /// max |p| of a bucket; any order gives the same.

@@ -22,13 +22,13 @@ template <class T> struct sign_code {
 };
 static_assert(tile_code<sign_code<float>> && tile_code<sign_code<double>>);
 
-/// The same bits with a scale that is known before.
+/// The same bits with a scale that is known before. `leaves_all`, which codes have whose c asks nothing of a bucket: whether c counts as 0 in the sweep.
 template <class T> struct known_sign_code {
     using value_type = T;
     struct bucket {};
     static constexpr int most_bits = 1, parameters = 0;
     static constexpr measure measured = measure::none;
-    static constexpr bool stochastic = false;
+    static constexpr bool stochastic = false, leaves_all = false;
 
     T scale = 1;
 
@@ -43,6 +43,8 @@ static_assert(tile_code<known_sign_code<float>>);
 
 /// The same bits while the scale is not yet known: each bucket's parameter is its mean |p|, and nothing is sent.
 template <class T> struct measured_sign_code : sign_code<T> {
+    static constexpr bool leaves_all = true;
+
     GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>& seen, std::size_t, T* wire) const { wire[0] = seen.first; }
     GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t, T) const { return 0; }
 };

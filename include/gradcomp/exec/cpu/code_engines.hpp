@@ -39,6 +39,24 @@ template <class Code> void check_parameters(const Code& code, const coded_form& 
                     "is none that a bucket of this compressor can have");
 }
 
+/// mean |p| of n elements from the means of their buckets, in double, by tree_sum() over the buckets.
+template <class T> struct mean_body {
+    const T* means;
+    std::size_t n;
+    double* mean;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        const std::size_t buckets = (n + code_tile - 1) / code_tile;
+        const T* const of = means;
+        const std::size_t all = n;
+        *mean = tree_sum<double>(buckets, [of, all, buckets](std::size_t b, double sum) __attribute__((always_inline)) {
+            const std::size_t count = b + 1 < buckets ? code_tile : all - b * code_tile;
+            return multiply_add(static_cast<double>(of[b]), static_cast<double>(count) / static_cast<double>(all), sum);
+        });
+    }
+};
+
 } // namespace detail
 
 /// Buckets within a tensor: one sweep a tensor, no memory.
@@ -94,7 +112,7 @@ public:
             if (piece.size == 0) continue;
             const auto rule = rules(piece);
             sweep_tally seen = encode_tiles(team, rule, piece.size, measured_sign_code<T>{}, coded_run<T, std::byte>{means_.data(), message + form.places[s].codes}, {}, options);
-            const T scale = mean_of(piece.size);
+            const T scale = mean_of(team, piece.size);
             reinterpret_cast<T*>(message)[form.places[s].parameter] = scale;
             if constexpr (requires { rule.postpone(scale); }) rule.postpone(scale);
             else settle_all(team, rule, piece.size, [scale](T p) __attribute__((always_inline)) { return p < T(0) ? -scale : scale; });
@@ -123,14 +141,11 @@ public:
     }
 
 private:
-    /// mean |p| of n elements from the means of their buckets, in double, by tree_sum() over the buckets.
-    T mean_of(std::size_t n) const
+    /// mean |p| of n elements.
+    T mean_of(const cpu_team& team, std::size_t n) const
     {
-        const std::size_t buckets = (n + code_tile - 1) / code_tile;
-        const double total = tree_sum<double>(buckets, [&](std::size_t b, double sum) {
-            const std::size_t count = b + 1 < buckets ? code_tile : n - b * code_tile;
-            return multiply_add(static_cast<double>(means_[b]), static_cast<double>(count) / static_cast<double>(n), sum);
-        });
+        double total = 0;
+        at_level(team.level(), detail::mean_body<T>{means_.data(), n, &total});
         return is_finite(total) ? limited_scale(static_cast<T>(total)) : not_a_number<T>();
     }
 

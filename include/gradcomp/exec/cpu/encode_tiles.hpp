@@ -1,13 +1,9 @@
 /// @file The sweep of quantizers: p is formed, each bucket measured and encoded, the codes packed and e' = p - c left, in one pass.
 #pragma once
 
-#include <gradcomp/core/codes.hpp>
-#include <gradcomp/core/random.hpp>
+#include <gradcomp/exec/cpu/coded_run.hpp>
 #include <gradcomp/exec/cpu/pack.hpp>
-#include <gradcomp/exec/cpu/random_lanes.hpp>
-#include <gradcomp/exec/cpu/sweep.hpp>
-
-#include <type_traits>
+#include <gradcomp/exec/cpu/sign_chunks.hpp>
 
 #if defined(__clang__)
 #pragma clang diagnostic push
@@ -16,32 +12,7 @@
 
 namespace gradcomp::exec {
 
-/// Where the codes of one tensor stand in a message.
-template <class T, class Byte> struct coded_run {
-    T* parameters = nullptr;        ///< Code::parameters a bucket
-    Byte* codes = nullptr;          ///< packed_bytes(n, bits)
-    std::size_t bucket = code_tile; ///< elements of a bucket: a power of two from 8 to 512
-};
-
 namespace detail {
-
-template <class Code> using code_store = std::conditional_t<(Code::most_bits > 8), std::uint16_t, std::uint8_t>;
-
-template <class Code> struct code_buffers {
-    using T = typename Code::value_type;
-    alignas(64) T p[code_tile];
-    alignas(64) T c[code_tile];
-    alignas(64) std::uint16_t random[code_tile];
-    alignas(64) code_store<Code> code[code_tile];
-};
-
-/// What one member of the team needs of a sweep.
-template <class Code> struct encode_job {
-    Code code;
-    coded_run<typename Code::value_type, std::uint8_t> run;
-    random_lanes random;
-    sweep_options options;
-};
 
 /// A tile whose p is formed, and where its codes go: at once into the message where a code is a whole number of bytes.
 template <class Code> struct formed_tile {
@@ -126,7 +97,7 @@ GRADCOMP_INLINE void finish_codes(const Rule& rule, const encode_job<Code>& job,
     };
     const bool at_once = Rule::fresh == 0 && !is_sampled(base);
     if (at_once) {
-        encode_buckets(job, tile, before, [there, inputs](std::size_t i, T p, T c) __attribute__((always_inline)) {
+        encode_buckets(job, tile, before, [=](std::size_t i, T p, T c) __attribute__((always_inline)) {
             if constexpr (Rule::outputs > 0)
                 leave_at(there, i, p, [c](std::size_t, T) __attribute__((always_inline)) { return c; }, [there](std::size_t at, const T* y) __attribute__((always_inline)) {
                     for (int j = 0; j < Rule::outputs; ++j) there.out[j][at] = y[j];
@@ -192,6 +163,11 @@ template <class Rule, class Code> struct encode_body {
         at.advance(begin);
         for (std::size_t base = begin; base < end; base += code_tile, at.advance(code_tile)) {
             std::size_t count = end - base < code_tile ? end - base : code_tile;
+            if constexpr (swept_by_signs<Level, Rule, Code>)
+                if (count == code_tile) {
+                    sign_chunks_avx512(at, base, *job, seen);
+                    continue;
+                }
             asm("" : "+r"(count)); // as tile_length()
             formed_tile<Code> tile = empty_tile(*job, base, count, buffers);
             auto look = tile.seen;

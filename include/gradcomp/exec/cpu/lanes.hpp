@@ -93,6 +93,10 @@ template <> struct lanes512<float> {
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu32_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu32_mask(a, b); }
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi32(m, v); }
+    GRADCOMP_LANE __m512i larger(__m512i a, __m512i b) { return _mm512_maskz_max_epu32(0xffff, a, b); }
+    using number = __m512;
+    GRADCOMP_LANE mask below_zero(__m512i v) { return _mm512_cmp_ps_mask(_mm512_castsi512_ps(v), _mm512_set1_ps(0), _CMP_LT_OQ); }
+    GRADCOMP_LANE number multiply_add(__m512i a, float b, number c) { return _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_set1_ps(b), c); }
     using places = __m512i;
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
     GRADCOMP_LANE places counting() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
@@ -111,6 +115,10 @@ template <> struct lanes512<double> {
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu64_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu64_mask(a, b); }
     GRADCOMP_LANE __m512i keep(mask m, __m512i v) { return _mm512_maskz_compress_epi64(m, v); }
+    GRADCOMP_LANE __m512i larger(__m512i a, __m512i b) { return _mm512_maskz_max_epu64(0xff, a, b); }
+    using number = __m512d;
+    GRADCOMP_LANE mask below_zero(__m512i v) { return _mm512_cmp_pd_mask(_mm512_castsi512_pd(v), _mm512_set1_pd(0), _CMP_LT_OQ); }
+    GRADCOMP_LANE number multiply_add(__m512i a, double b, number c) { return _mm512_fmadd_pd(_mm512_castsi512_pd(a), _mm512_set1_pd(b), c); }
     using places = __m256i;
     GRADCOMP_LANE places load_places(const std::uint16_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
     GRADCOMP_LANE places counting() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
