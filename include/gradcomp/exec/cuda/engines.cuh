@@ -93,8 +93,9 @@ public:
         return sweep(on, rules, tiles_, detail::make_lane_blocks<T>{message, at.now, key, choices_.data()}, shared_bytes_, options);
     }
     /// Chooses again, by the step of the last encode(): it must not have advanced since.
-    template <class Target> void decode(const cuda_stream& on, const layout&, const Target& target, const T* message) const
+    template <class Target> void decode(const cuda_stream& on, const layout& where, const Target& target, const T* message) const
     {
+        if constexpr (is_dense<Target>) clear_dense(on, where, target.to);
         if (messages_.count() == 0) return;
         detail::apply_blocks_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(
             target, now_, key_, tiles_.pieces(), messages_.tiles(), choices_.data(), message);

@@ -12,7 +12,7 @@ inline constexpr std::uint32_t sample_line = 16;
 
 /// A selection: what attach() fixes, and behind it what a step finds.
 template <class T> struct device_top_k {
-    std::size_t size, payload, position;
+    std::size_t size, payload;
     std::size_t list, samples;            ///< its first places in the lists and in the sample
     std::uint32_t kept, capacity, sample_lines;
     std::uint32_t begin, end;             ///< pieces
