@@ -102,6 +102,7 @@ inline const std::vector<decoder>& decoders()
         };
         each_sparsifier(add);
         each_quantizer(add);
+        each_sparsifier_of_tiles(add);
         return list;
     }();
     return all;

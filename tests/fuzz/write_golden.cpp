@@ -36,4 +36,5 @@ int main(int count, char** arguments)
     };
     each_sparsifier(both);
     each_quantizer(both);
+    each_sparsifier_of_tiles(both);
 }
