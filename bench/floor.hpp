@@ -125,6 +125,18 @@ template <bool Update> struct decode_kernel {
     }
 };
 
+/// Writes zeros past the caches.
+struct fill_kernel {
+    float* x;
+    std::size_t n;
+
+    template <isa Level> GRADCOMP_INLINE void run() const
+    {
+        alignas(64) float tile[4096] = {};
+        for (std::size_t base = 0; base < n; base += 4096) gradcomp::exec::detail::stream_copy(Level, x + base, tile, (n - base < 4096 ? n - base : 4096) * sizeof(float));
+    }
+};
+
 /// Runs kernel_of(first, count) on every member's share of n elements.
 template <class KernelOf> void on_team(const cpu_team& team, std::size_t n, KernelOf kernel_of)
 {

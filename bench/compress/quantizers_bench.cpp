@@ -1,4 +1,4 @@
-/// @file Quantizers with error feedback, and their decoding, against bare kernels of the same traffic.
+/// @file Quantizers with error feedback, and decoding of codes and of sparse messages, against bare kernels of the same traffic.
 #include "floor.hpp"
 #include "harness.hpp"
 #include "inputs.hpp"
@@ -40,7 +40,7 @@ template <bool Memory> struct feedback_rule : rule_streams<float, float, Memory,
     }
 };
 
-enum class what { encode_with_memory, encode, decode, update };
+enum class what { encode_with_memory, encode, decode, fill, update }; ///< fill: decode what is nearly all zeros
 
 struct code_case {
     const char* name;
@@ -54,16 +54,17 @@ struct code_case {
     double streams() const { return does == what::encode_with_memory ? 12 : does == what::update ? 8 : 4; }
     std::string text() const
     {
-        const char* words[] = {"ef+", "none+", "none+", "none+"};
-        const char* verbs[] = {".encode", ".encode", ".decode", ".update"};
+        const char* words[] = {"ef+", "none+", "none+", "none+", "none+"};
+        const char* verbs[] = {".encode", ".encode", ".decode", ".decode", ".update"};
         std::ostringstream out;
         out << words[static_cast<int>(does)] << name << verbs[static_cast<int>(does)] << "/cpu/float/gauss/d:" << d << "/threads:" << threads;
         return out.str();
     }
     bench::record empty_record() const
     {
-        const char* words[] = {"ef + ", "", "decode ", "x -= decode "};
-        const char* floors[] = {"m += s * g and a write of the codes", "read, and a write of the codes", "stores past the caches and a read of the codes", "x -= c and a read of the codes"};
+        const char* words[] = {"ef + ", "", "decode ", "decode ", "x -= decode "};
+        const char* floors[] = {"m += s * g and a write of the codes", "read, and a write of the codes", "stores past the caches and a read of the codes", "zeros stored past the caches",
+            "x -= c and a read of the codes"};
         bench::record r;
         r.name = text();
         r.operation = std::string(words[static_cast<int>(does)]) + name;
@@ -103,7 +104,7 @@ public:
     {
         if (of_.does == what::encode_with_memory) encode<true>();
         else if (of_.does == what::encode) encode<false>();
-        else if (of_.does == what::decode) coder_.decode(team_, message_.data(), dense_target<float>{e_.data()});
+        else if (of_.does == what::decode || of_.does == what::fill) coder_.decode(team_, message_.data(), dense_target<float>{e_.data()});
         else coder_.decode(team_, message_.data(), subtract_target{e_.data(), 0.25f});
     }
     /// The bare kernel, in the same buffers.
@@ -117,6 +118,10 @@ public:
     void read_floor()
     {
         bench::on_team(team_, of_.d, [&](std::size_t first, std::size_t count) { return bench::read_kernel{g_.data() + first, count, &seen_}; });
+    }
+    void fill_floor()
+    {
+        bench::on_team(team_, of_.d, [&](std::size_t first, std::size_t count) { return bench::fill_kernel{e_.data() + first, count}; });
     }
     template <bool Update> void decode_floor()
     {
@@ -182,6 +187,7 @@ template <class Policy> void run(benchmark::State& state, const Policy& policy, 
     if (of.does == what::encode_with_memory) floors.push_back([&] { op.floor(); });
     if (of.does == what::encode) floors.push_back([&] { op.read_floor(); });
     if (of.does == what::decode) floors.push_back([&] { op.template decode_floor<false>(); });
+    if (of.does == what::fill) floors.push_back([&] { op.fill_floor(); });
     if (of.does == what::update) floors.push_back([&] { op.template decode_floor<true>(); });
     bench::take_turns(state, floors, [&] { if (of.does == what::encode_with_memory) op.prepare(); }, [&] { op(); }, record);
 }
@@ -223,6 +229,11 @@ void register_them(const bench::settings& settings)
     add(settings, sign<>{}, other("sign", what::decode, 1, 0, 1.10, 1.0));
     add(settings, qsgd<norm::infinity>{.bits = 8}, other("qsgd_8", what::decode, 8, one, 1.10, 1.0));
     add(settings, natural<>{}, other("natural_9", what::decode, 9, 0, 0, 0));
+    const auto sparse = [&](const char* name, double ratio, what does, double gate, double aim) { // 4 bytes a value, 2 an index, 4 a tile of indices
+        add(settings, top_k{.ratio = ratio}, other(name, does, 48 / ratio, 4.0 / index_tile, gate, aim));
+    };
+    sparse("top_k_of_100", 100, what::fill, 1.10, 1.0);
+    sparse("top_k_of_10", 10, what::decode, 1.4, 1.2);
     add(settings, qsgd<norm::infinity>{.bits = 8}, other("qsgd_8", what::update, 8, one, 1.10, 1.0));
 }
 

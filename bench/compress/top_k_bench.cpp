@@ -5,7 +5,6 @@
 
 #include <gradcomp/exec/cpu/select.hpp>
 
-#include <span>
 #include <sstream>
 #include <tuple>
 
@@ -57,15 +56,20 @@ struct top_k_case {
         r.threads = threads;
         r.gate = gate;
         r.aim = aim;
-        r.bytes_per_element = streams + 8 / ratio;
+        r.bytes_per_element = streams + 4 / ratio + static_cast<double>(index_form_of(d, k()).bytes()) / static_cast<double>(d);
         return r;
     }
 };
 
 /// The message must be the k largest of g (the memory starts at 0), by an independent method.
-const char* mistake(const bench::huge_array<float>& g, std::span<const std::uint32_t> index, std::span<const float> value)
+const char* mistake(const bench::huge_array<float>& g, const index_form& form, const std::byte* indices, const float* value)
 {
-    const std::size_t n = g.size(), k = index.size();
+    const std::size_t n = g.size(), k = form.kept;
+    check_indices(form, k, indices, 0);
+    std::vector<std::size_t> index;
+    each_index_run(form, indices, 0, k, [&](auto places, std::size_t base, std::size_t from, std::size_t to) {
+        for (std::size_t j = from; j < to; ++j) index.push_back(base + places[j]);
+    });
     std::vector<std::uint32_t> keys(n);
     for (std::size_t i = 0; i < n; ++i) keys[i] = magnitude(g[i]);
     std::nth_element(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(k) - 1, keys.end(), std::greater<>());
@@ -87,10 +91,11 @@ void run_top_k(benchmark::State& state, const top_k_case& what)
     const bench::huge_array<float>& g = bench::input(what.kind, what.d);
     const std::size_t n = what.d, k = what.k(), lanes = what.memory == storage::none ? 1 : n;
     const bench::huge_array<float> e(lanes), e_out(what.memory == storage::staged ? n : 1), value_store(k + 16);
-    const bench::huge_array<std::uint32_t> index_store(k + 16);
+    const index_form form = index_form_of(n, k);
+    const bench::huge_array<std::byte> index_store(form.bytes());
     const cpu_team team(static_cast<std::size_t>(what.threads));
     top_k_workspace<float> workspace(n, k, team.threads());
-    const segment whole[] = {{n, 0}};
+    const exec::segment whole[] = {{n, 0}};
     bench::record record = what.empty_record();
     std::uint32_t step = 0, seen = 0;
 
@@ -99,7 +104,7 @@ void run_top_k(benchmark::State& state, const top_k_case& what)
         again.gradient = left;
         const random_stream sample{1, step++, 0, purpose::sample, 1};
         const select_report report = select_top_k<float>(team, whole, [&](std::size_t) { return rule; }, [&](std::size_t) { return again; }, k, sample,
-            index_store.data(), value_store.data(), workspace, {non_finite::propagate, what.memory == storage::staged});
+            form, index_store.data(), value_store.data(), workspace, {non_finite::propagate, what.memory == storage::staged});
         record.fallbacks += report.fallback;
     };
     const auto feed_back = [&](auto rule, float* to) {
@@ -127,7 +132,7 @@ void run_top_k(benchmark::State& state, const top_k_case& what)
     }
     prepare();
     operate();
-    if (const char* wrong = mistake(g, {index_store.data(), k}, {value_store.data(), k})) return state.SkipWithError(wrong);
+    if (const char* wrong = mistake(g, form, index_store.data(), value_store.data())) return state.SkipWithError(wrong);
     record.fallbacks = 0;
     bench::take_turns(state, floors, prepare, operate, record);
     benchmark::DoNotOptimize(seen);

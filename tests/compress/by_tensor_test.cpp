@@ -94,10 +94,10 @@ TEST_CASE("parts are aligned for their values, and a hostile part is found behin
     coding<double, std::remove_cvref_t<decltype(options)>> run(options, odd);
     const std::vector<double> gradient(15, 1.0), owed(15);
     auto message = run.encode(gradient, owed, 0).message;
-    REQUIRE(message.size() == 16 + 40 + 24); // 12, 36 and 24 bytes, the first two padded to 8
-    for (const std::size_t at : {12u, 13u, 14u, 15u, 52u, 53u, 54u, 55u}) CHECK(message[at] == std::byte{0});
+    REQUIRE(message.size() == 16 + 32 + 24); // 12, 32 and 20 bytes, padded to 8
+    for (const std::size_t at : {12u, 13u, 14u, 15u, 68u, 69u, 70u, 71u}) CHECK(message[at] == std::byte{0});
     CHECK(complaint([&] { run.check(message); }) == "accepted");
-    const std::uint32_t twice[] = {4, 4};
-    std::memcpy(message.data() + 56 + 16, twice, 8);
+    const std::uint16_t twice[] = {4, 4};
+    std::memcpy(message.data() + 48 + 16, twice, 4);
     CHECK(complaint([&] { run.check(message); }) == "bad_message index[1] 4");
 }

@@ -109,41 +109,43 @@ TEST_CASE("hostile messages are refused before anything is applied")
     const auto x = input<double>(pattern::heavy, 100, 3);
     const std::vector<double> owed(100);
     const gc::tensor_list list{{"x", {100}}};
-    const auto refused = [&](auto& run, std::vector<std::byte> message, std::size_t word, std::uint32_t value) {
-        std::memcpy(message.data() + word, &value, sizeof value);
+    const auto refused = [&](auto& run, std::vector<std::byte> message, std::size_t at, auto value) {
+        std::memcpy(message.data() + at, &value, sizeof value);
         CHECK_THROWS_AS(run.check(message), gc::error);
     };
     coding<double, gc::threshold<>> limited({.limit = 0.01, .k = 10}, list);
     const auto message = limited.encode(x, owed, 0).message;
-    REQUIRE(message.size() == 10 * 12 + 4);
+    constexpr std::size_t indices = 80, counts = indices + 20;
+    REQUIRE(message.size() == counts + 4);
     limited.check(message);
-    refused(limited, message, 120, 11);
-    refused(limited, message, 120, 0); // then values stand where zeros must
-    refused(limited, message, 80, 100);
+    refused(limited, message, counts, std::uint32_t{11});
+    refused(limited, message, counts, std::uint32_t{0}); // then values stand where zeros must
+    refused(limited, message, indices, std::uint16_t{100});
     // An index more than there is room for would be the count itself: in range and ascending, and no index all the same.
     auto crafted = message;
-    for (std::uint32_t j = 0; j < 10; ++j) std::memcpy(crafted.data() + 80 + 4 * j, &j, 4);
+    for (std::uint16_t j = 0; j < 10; ++j) std::memcpy(crafted.data() + indices + 2 * j, &j, 2);
     std::uint32_t count = 11;
-    std::memcpy(crafted.data() + 120, &count, 4);
+    std::memcpy(crafted.data() + counts, &count, 4);
     CHECK(complaint([&] { limited.check(crafted); }) == "bad_message count[0] 11");
     count = 9; // then the tenth has to be zero, index and value
-    std::memcpy(crafted.data() + 120, &count, 4);
-    std::memset(crafted.data() + 80 + 4 * 9, 0, 4);
+    std::memcpy(crafted.data() + counts, &count, 4);
+    CHECK(complaint([&] { limited.check(crafted); }) == "bad_message index[9] 9");
+    std::memset(crafted.data() + indices + 2 * 9, 0, 2);
     const double something = 1;
     std::memcpy(crafted.data() + 8 * 9, &something, 8);
-    CHECK(complaint([&] { limited.check(crafted); }) == "bad_message index[9] 0");
+    CHECK(complaint([&] { limited.check(crafted); }) == "bad_message value[9] 1");
     std::memset(crafted.data() + 8 * 9, 0, 8);
     CHECK(complaint([&] { limited.check(crafted); }) == "accepted");
     coding<double, gc::adaptive_random> drawn({.k = 10}, list);
     const auto other = drawn.encode(x, owed, 0).message;
     drawn.check(other);
-    refused(drawn, other, 84, 0);
+    refused(drawn, other, 82, std::uint16_t{0});
     coding<double, gc::block_top_k> blocks({.ratio = 5, .block = 10}, list);
     const auto third = blocks.encode(x, owed, 0).message;
-    REQUIRE(third.size() == 2 * 84);
+    REQUIRE(third.size() == 2 * 80 + 4);
     blocks.check(third);
-    refused(blocks, third, 160, 10);
-    refused(blocks, third, 164, 0);
+    refused(blocks, third, 160, std::uint16_t{10});
+    refused(blocks, third, 162, std::uint16_t{0});
 }
 
 TEST_CASE("options out of range are refused by name")

@@ -18,12 +18,12 @@ using shared_run = run_of<indices::shared_seed, scaling::none>;
 
 } // namespace
 
-TEST_CASE("a shared seed sends values alone, own indices send 4 bytes more for each")
+TEST_CASE("a shared seed sends values alone, own indices send 2 bytes more for each of one tile")
 {
     const auto list = one_tensor(1000);
     CHECK((run_of<indices::shared_seed, scaling::none>({.ratio = 10}, list).bytes() == 400));
-    CHECK((run_of<indices::own, scaling::none>({.ratio = 10}, list).bytes() == 800));
-    CHECK((coding<double, gc::rand_k<indices::own, scaling::unbiased>>({.k = 7}, list).bytes() == 84));
+    CHECK((run_of<indices::own, scaling::none>({.ratio = 10}, list).bytes() == 600));
+    CHECK((coding<double, gc::rand_k<indices::own, scaling::unbiased>>({.k = 7}, list).bytes() == 56 + 16));
     CHECK((coding<double, gc::rand_k<>>({.ratio = 1}, list).bytes() == 8000));
 }
 
@@ -102,9 +102,9 @@ TEST_CASE("own indices that cannot be are refused")
     own_run run({.k = 3}, one_tensor(50));
     const std::vector<float> gradient(50, 1.0f), owed(50);
     const auto good = run.encode(gradient, owed, 0).message;
-    const auto with = [&](std::initializer_list<std::uint32_t> index) {
+    const auto with = [&](std::initializer_list<std::uint16_t> index) {
         auto message = good;
-        std::memcpy(message.data() + 3 * sizeof(float), index.begin(), 12);
+        std::memcpy(message.data() + 3 * sizeof(float), index.begin(), 6);
         return complaint([&] { run.check(message); });
     };
     CHECK(complaint([&] { run.check(good); }) == "accepted");

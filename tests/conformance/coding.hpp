@@ -110,6 +110,16 @@ public:
         return out;
     }
 
+    /// The same to a dense vector that held something else.
+    std::vector<T> decode_dense(const std::vector<std::byte>& message) const
+    {
+        gc::exec::host_buffer<std::byte> aligned(message.size());
+        if (!message.empty()) std::memcpy(aligned.data(), message.data(), message.size());
+        std::vector<T> out(list_.total(), T(7));
+        coder_.decode(team_, aligned.data(), gc::exec::dense_target<T>{out.data()});
+        return out;
+    }
+
     const auto& coder() const { return coder_; }
 
 private:

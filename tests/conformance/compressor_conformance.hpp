@@ -39,7 +39,7 @@ inline std::vector<gc::tensor_list> awkward_lists()
 }
 
 /// One encoding against everything that holds for all compressors: nothing around the message is written, all of it is, each element is
-/// named at most once, e' = p - c in one rounding, c = p where it is sent whole, and the same step gives the same bits.
+/// named at most once, a dense vector says the same, e' = p - c in one rounding, c = p where it is sent whole, and the same step gives the same bits.
 template <class T, class C> void encoding_is_sound(const C& compressor, const gc::tensor_list& list, pattern of, std::uint32_t step)
 {
     CAPTURE(list.total());
@@ -66,6 +66,7 @@ template <class T, class C> void encoding_is_sound(const C& compressor, const gc
         if (c.touched[i]) whole[i] = c.value[i];
     }
     REQUIRE(once);
+    REQUIRE(first_difference(one.decode_dense(first.message), c.value) == nowhere);
     REQUIRE(first_difference(first.left, left) == nowhere);
     if (!sends_whole_elements<C>) return;
     REQUIRE(first_difference(whole, p) == nowhere);
@@ -145,6 +146,7 @@ template <class T, class C> void bits_do_not_depend_on_the_machine(const C& comp
                 const auto c = run.decode(out.message);
                 CHECK(c.touched == seen.touched);
                 CHECK(first_difference(c.value, seen.value) == nowhere);
+                CHECK(first_difference(run.decode_dense(out.message), seen.value) == nowhere);
             }
     }
 }

@@ -18,12 +18,12 @@ template <class T> std::vector<std::uint32_t> plain_positions(const std::vector<
 template <class T> std::uint32_t find(isa level, bool bytes, const T* p, std::size_t count, typename key_of<T>::type low, std::uint8_t* position)
 {
 #if GRADCOMP_X86
-    if (level == isa::avx512) return bytes ? detail::find_vbmi2(p, count, low, position) : detail::find_avx512(p, count, low, position);
+    if (level == isa::avx512) return bytes ? exec::detail::find_vbmi2(p, count, low, position) : exec::detail::find_avx512(p, count, low, position);
     if constexpr (std::same_as<T, float>)
-        if (level == isa::avx2) return detail::find_avx2(p, count, low, position);
+        if (level == isa::avx2) return exec::detail::find_avx2(p, count, low, position);
 #endif
     (void)level, (void)bytes;
-    return detail::find_portable(p, count, low, position);
+    return exec::detail::find_portable(p, count, low, position);
 }
 
 } // namespace
@@ -59,7 +59,7 @@ TEST_CASE_TEMPLATE("a list holds the candidates in index order, from several swe
         const cpu_team team;
         candidate_list<T> list(n, 2, n);
         list.start(team.level(), limits, n, n, true);
-        const segment parts[] = {{cut, 0}, {n - cut, cut}};
+        const exec::segment parts[] = {{cut, 0}, {n - cut, cut}};
         std::vector<T> memory(x);
         const auto rule_of = [&](std::size_t s) {
             feedback<T> rule;
@@ -70,7 +70,7 @@ TEST_CASE_TEMPLATE("a list holds the candidates in index order, from several swe
         };
         std::vector<candidate_list<T>> lists;
         lists.push_back(std::move(list));
-        detail::list_candidates<T>(team, 1, parts, n, rule_of, lists, {non_finite::propagate, false});
+        exec::detail::list_candidates<T>(team, 1, parts, n, rule_of, lists, {non_finite::propagate, false});
         const std::vector<std::uint32_t> expected = plain_positions(x, limits.low);
         REQUIRE(lists[0].size() == expected.size());
         std::size_t right = 0, above = 0;
@@ -94,7 +94,7 @@ TEST_CASE("a list with enough entries takes no more equal ones, and a full list 
 {
     const std::vector<float> x(10000, 1.0f);
     const cpu_team team;
-    const segment parts[] = {{x.size(), 0}};
+    const exec::segment parts[] = {{x.size(), 0}};
     const auto rule_of = [&](std::size_t) {
         read_rule<float> rule;
         rule.gradient = x.data();
@@ -103,19 +103,19 @@ TEST_CASE("a list with enough entries takes no more equal ones, and a full list 
     std::vector<candidate_list<float>> lists;
     lists.emplace_back(x.size(), 1, 600);
     lists[0].start(team.level(), {magnitude(1.0f), bracket<float>::never, magnitude(1.0f) + 1}, 300, 300, false);
-    detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
+    exec::detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
     CHECK(lists[0].size() == 2 * tile_size);
     CHECK(lists[0].between() == 2 * tile_size);
     CHECK_FALSE(lists[0].overflowed());
     lists[0].start(team.level(), {magnitude(0.5f), bracket<float>::never, magnitude(2.0f)}, 300, 300, false);
-    detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
+    exec::detail::list_candidates<float>(team, 1, parts, x.size(), rule_of, lists, {});
     CHECK(lists[0].overflowed());
 }
 
 TEST_CASE_TEMPLATE("ranks are exact", T, float, double)
 {
     using key = typename key_of<T>::type;
-    detail::digit_counts counts;
+    exec::detail::digit_counts counts;
     for (const data kind : all_data) {
         const std::vector<T> x = make<T>(kind, 5000);
         std::vector<key> keys, sorted;
@@ -125,6 +125,6 @@ TEST_CASE_TEMPLATE("ranks are exact", T, float, double)
         const std::span<const key> halves[] = {{keys.data(), 2001}, {keys.data() + 2001, 2999}};
         for (const isa level : levels_here())
             for (const std::size_t rank : {1u, 2u, 100u, 2500u, 4999u, 5000u})
-                CHECK(detail::find_rank<key>(level, halves, rank, 0, key_of<T>::sign - 1, counts) == sorted[rank - 1]);
+                CHECK(exec::detail::find_rank<key>(level, halves, rank, 0, key_of<T>::sign - 1, counts) == sorted[rank - 1]);
     }
 }

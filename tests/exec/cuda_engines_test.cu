@@ -123,6 +123,13 @@ template <class T, class Gradient, class Compressor> void compare(const Compress
     std::vector<T> back(n);
     if (n > 0) REQUIRE(cudaMemcpy(back.data(), decoded.data(), n * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
     CHECK(same(back, zeros));
+    std::fill(zeros.begin(), zeros.end(), T(7));
+    decoded.fill_from(zeros.data(), n);
+    host_coder.decode(team, message.data(), gc::exec::dense_target<T>{zeros.data()});
+    device_coder.decode(on, sent.data(), gc::exec::dense_target<T>{decoded.data()});
+    on.read_counts(); // waits
+    if (n > 0) REQUIRE(cudaMemcpy(back.data(), decoded.data(), n * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
+    CHECK(same(back, zeros));
 }
 
 template <class T, class Gradient, class Compressor> void compare_all(const Compressor& compressor)

@@ -1,4 +1,5 @@
 // What CUDA threads do for choices that need all of p, and for indices in their shortest form, on the CPU: the same bits as exec::cpu.
+#include "conformance/indices.hpp"
 #include "cuda_lanes.hpp"
 #include "cuda_threads.hpp"
 
@@ -127,38 +128,87 @@ TEST_CASE("a least magnitude never lies above its limit, and is never 0")
     CHECK(gc::least_magnitude<float>(0) == std::numeric_limits<float>::denorm_min());
 }
 
-TEST_CASE("threads write and read indices in the bytes of the CPU, 16 bits, tiles of 16 bits and 32")
+TEST_CASE("threads write and read indices in the bytes of the CPU, 16 bits, tiles of 16 bits, 32 and 64")
 {
     const gc::tensor_list list{{"a", {50}}, {"none", {0}}, {"b", {300000}}, {"c", {200000}}, {"d", {65536}}};
     const std::vector<std::size_t> all{0, 1, 2, 3, 4};
     for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model}) {
         const auto where = gc::make_layout(list, all, over, [](std::size_t d) { return d == 200000 ? 3 : d / 20 + (d > 0); });
-        const auto forms = gc::exec::index_forms_of(where);
-        std::size_t bytes = 0, tiles = 0;
-        for (const gc::selection& s : where.selections) bytes += gc::index_bytes(s);
-        for (const auto& s : forms) tiles += s.tiles;
-        std::vector<std::uint32_t> index(where.kept), back(where.kept), starts(tiles + 1, 0xffffffffu);
-        gc::exec::host_buffer<std::byte> one(bytes), two(bytes);
-        for (std::size_t n = 0; n < where.selections.size(); ++n) {
-            const gc::selection& s = where.selections[n];
-            const auto mine = chosen(s.size, s.kept, n);
-            for (std::size_t j = 0; j < s.kept; ++j) index[s.payload + j] = static_cast<std::uint32_t>(s.position) + mine[j];
-            gc::encode_indices(s, index.data() + s.payload, one.data() + forms[n].wire);
-            for (std::size_t j = s.kept; j-- > 0;)
-                gc::exec::write_index(forms[n], index.data() + s.payload, j, two.data() + forms[n].wire, [](std::uint32_t& counter, std::uint32_t x) { counter += x; });
+        auto places = gc::exec::placed_indices_of(where);
+        std::size_t tiles = 0;
+        for (const auto& s : places) tiles += s.form.tiles;
+        places.push_back({gc::index_form{300000, 77, 0, 8}, 0, 0, tiles}); // what no selection of this size takes
+        std::vector<std::uint32_t> starts(tiles + 1, 0xffffffffu);
+        for (std::size_t n = 0; n < places.size(); ++n) {
+            const auto& s = places[n];
+            const gc::index_form& form = s.form;
+            for (const std::size_t count : {form.kept, form.kept / 2}) { // a message may have room for more
+                const auto plain = chosen(form.size, count, n);
+                const auto expected = conformance::written_indices(form, {plain.begin(), plain.end()});
+                std::vector<std::uint32_t> words(form.bytes() / 4);
+                auto* const wire = reinterpret_cast<std::byte*>(words.data());
+                for (std::size_t j = count; j-- > 0;) gc::exec::write_index(form, plain.data(), count, j, wire, [](std::uint32_t& counter, std::uint32_t x) { counter += x; });
+                CHECK(words == expected);
+                std::atomic<int> right{0};
+                cuda_threads::run<thread_block>([&](const thread_block& block) {
+                    right += form.tiles == 0 || gc::exec::sum_counts(block, words.data(), form.tiles, count, starts.data() + s.first_tile);
+                });
+                CHECK(right == thread_block::threads);
+                std::size_t wrong = 0;
+                for (std::size_t j = 0; j < count; ++j) wrong += gc::exec::read_index(form, starts.data() + s.first_tile, wire, j) != plain[j];
+                for (std::size_t j = 0; j < form.kept; ++j) wrong += !gc::exec::is_index_right(form, count, starts.data() + s.first_tile, wire, j);
+                CHECK(wrong == 0);
+            }
         }
-        CHECK(std::equal(one.data(), one.data() + bytes, two.data()));
-        for (std::size_t n = 0; n < where.selections.size(); ++n) {
-            const auto& s = forms[n];
-            std::atomic<int> right{0};
-            cuda_threads::run<thread_block>([&](const thread_block& block) {
-                right += s.tiles == 0 || gc::exec::sum_counts(block, reinterpret_cast<const std::uint32_t*>(two.data() + s.wire), s.tiles, s.kept, starts.data() + s.first_tile);
-            });
-            CHECK(right == thread_block::threads);
-            for (std::size_t j = 0; j < s.kept; ++j) back[s.payload + j] = gc::exec::read_index(s, starts.data() + s.first_tile, two.data() + s.wire, j);
-        }
-        CHECK(back == index);
         CHECK(starts[tiles] == 0xffffffffu);
+    }
+}
+
+TEST_CASE("threads refuse what the CPU refuses")
+{
+    const auto verdicts = [](const gc::index_form& form, std::size_t count, const std::vector<std::uint32_t>& words) {
+        const auto* const wire = reinterpret_cast<const std::byte*>(words.data());
+        bool cpu = true, lanes = true;
+        try {
+            gc::check_indices(form, count, wire, 0);
+        } catch (const gc::error&) {
+            cpu = false;
+        }
+        std::vector<std::uint32_t> starts(form.tiles);
+        std::atomic<bool> adds_up{true};
+        cuda_threads::run<thread_block>([&](const thread_block& block) {
+            if (form.tiles > 0 && !gc::exec::sum_counts(block, words.data(), form.tiles, count, starts.data())) adds_up = false;
+        });
+        for (std::size_t j = 0; j < form.kept; ++j) lanes &= gc::exec::is_index_right(form, count, starts.data(), wire, j);
+        return std::pair(cpu, adds_up && lanes);
+    };
+    std::mt19937_64 random(9);
+    int refused = 0, accepted = 0;
+    for (const gc::index_form& form : {gc::index_form_of(1000, 7), gc::index_form_of(1000, 8), gc::index_form_of(140000, 21), gc::index_form{140000, 9, 0, 4}, gc::index_form{140000, 9, 0, 8}})
+        for (const std::size_t count : {form.kept, form.kept - 3}) {
+            const auto plain = chosen(form.size, count, 3);
+            const auto good = conformance::written_indices(form, {plain.begin(), plain.end()});
+            CHECK(verdicts(form, count, good) == std::pair(true, true));
+            for (int flip = 0; flip < 200; ++flip) {
+                auto bad = good;
+                bad[random() % bad.size()] ^= 1u << (random() % 32);
+                const auto [cpu, lanes] = verdicts(form, count, bad);
+                CHECK(cpu == lanes);
+                (cpu ? accepted : refused) += 1;
+            }
+        }
+    CHECK((refused > 100 && accepted > 100));
+}
+
+TEST_CASE("more than 32 bits of elements are refused by name")
+{
+    const gc::tensor_list list{{"huge", {std::size_t{1} << 32, 2}}};
+    try {
+        gc::exec::placed_indices_of(gc::make_layout(list, {0}, gc::scope::per_tensor, [](std::size_t) { return std::size_t{3}; }));
+        FAIL("accepted");
+    } catch (const gc::error& e) {
+        CHECK(e.code() == gc::error_code::size_overflow);
+        CHECK(e.value() == "8589934592");
     }
 }
 
@@ -167,13 +217,13 @@ TEST_CASE("counts of a message that do not add up are noticed, and what is read 
     constexpr std::uint32_t huge = 0xffffffffu;
     const std::vector<std::vector<std::uint32_t>> wrong{{0, 0, 0}, {5, 5, 5}, {huge, 11, 0}, {huge, huge, huge}, {9, 0, 0}, {0, 65537, 0}};
     for (const auto& counts : wrong) {
-        const gc::exec::index_form s{.kept = 10, .payload = 0, .position = 100, .wire = 0, .first_tile = 0, .tiles = 3, .is_short = true};
+        const gc::index_form form{3 * gc::index_tile, 10, 3, 2};
         std::vector<std::uint32_t> wire(3 + 5), starts(4, 77);
         std::copy(counts.begin(), counts.end(), wire.begin());
         std::atomic<int> right{0};
-        cuda_threads::run<thread_block>([&](const thread_block& block) { right += gc::exec::sum_counts(block, wire.data(), 3, s.kept, starts.data()); });
+        cuda_threads::run<thread_block>([&](const thread_block& block) { right += gc::exec::sum_counts(block, wire.data(), 3, form.kept, starts.data()); });
         CHECK(right == 0);
         CHECK(starts[3] == 77);
-        for (std::size_t j = 0; j < s.kept; ++j) CHECK(gc::exec::read_index(s, starts.data(), reinterpret_cast<const std::byte*>(wire.data()), j) < 100 + 3 * gc::index_tile);
+        for (std::size_t j = 0; j < form.kept; ++j) CHECK(gc::exec::read_index(form, starts.data(), reinterpret_cast<const std::byte*>(wire.data()), j) < form.size);
     }
 }

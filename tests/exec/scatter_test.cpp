@@ -54,20 +54,3 @@ TEST_CASE("apply_run hands every value to the element behind the first")
         }
     });
 }
-
-TEST_CASE("scatter follows the indices and their places")
-{
-    on_all_teams([](const gc::exec::cpu_team& team) {
-        for (const std::size_t n : sizes) {
-            std::vector<std::uint32_t> index(n);
-            std::vector<double> value(n), out(3 * n + 2);
-            for (std::size_t j = 0; j < n; ++j) index[j] = static_cast<std::uint32_t>(n - 1 - j), value[j] = static_cast<double>(j) + 0.5;
-            double* const to = out.data();
-            gc::exec::scatter(team, [to](std::size_t i, double v) { to[i] += v; }, index.data(), value.data(), n, [](std::uint32_t i) { return std::size_t{3} * i + 1; });
-            std::size_t wrong = 0;
-            for (std::size_t i = 0; i < out.size(); ++i)
-                wrong += out[i] != (i % 3 == 1 && i / 3 < n ? static_cast<double>(n - 1 - i / 3) + 0.5 : 0.0);
-            REQUIRE(wrong == 0);
-        }
-    });
-}

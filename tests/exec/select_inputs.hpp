@@ -1,6 +1,8 @@
 /// @file Inputs and the reference of the selection tests: a full stable sort.
 #pragma once
 
+#include "conformance/indices.hpp"
+
 #include <gradcomp/exec/cpu/select.hpp>
 
 #include <algorithm>
@@ -82,12 +84,15 @@ template <class T> struct feedback : rule_streams<T, T, 1, 1, 1> {
 
 /// One selection and everything that it wrote.
 template <class T> struct selected {
-    std::vector<std::uint32_t> index;
+    std::vector<std::uint32_t> words; ///< of the indices, one more in front of them and behind
+    index_form form;
     std::vector<T> value, memory;
     select_report report;
+
+    std::vector<std::size_t> index() const { return conformance::read_indices(form, reinterpret_cast<const std::byte*>(words.data() + 1), value.size() - 2); }
 };
 
-template <class T> struct selection {
+template <class T> struct trial {
     std::vector<T> gradient, memory; ///< an empty memory: p is the gradient
     std::vector<segment> segments;
     std::size_t k = 0, threads = 1;
@@ -100,7 +105,9 @@ template <class T> struct selection {
         const cpu_team team(threads);
         top_k_workspace<T> workspace(gradient.size(), k, threads, segments.size());
         workspace.override_bracket = limits;
-        selected<T> out{std::vector<std::uint32_t>(k + 2, 77u), std::vector<T>(k + 2, T(77)), memory, {}};
+        const index_form form = index_form_of(gradient.size(), k);
+        selected<T> out{std::vector<std::uint32_t>(form.bytes() / 4 + 2, 77u), form, std::vector<T>(k + 2, T(77)), memory, {}};
+        auto* const index = reinterpret_cast<std::byte*>(out.words.data() + 1);
         const random_stream sample{3, 0, 0, purpose::sample, 1};
         const auto read = [](const T* from) {
             read_rule<T> rule;
@@ -109,7 +116,7 @@ template <class T> struct selection {
         };
         if (memory.empty()) {
             const auto rule_of = [&](std::size_t s) { return read(gradient.data() + segments[s].first); };
-            out.report = select_top_k<T>(team, segments, rule_of, rule_of, k, sample, out.index.data() + 1, out.value.data() + 1, workspace, options);
+            out.report = select_top_k<T>(team, segments, rule_of, rule_of, k, sample, form, index, out.value.data() + 1, workspace, options);
         } else {
             const auto rule_of = [&](std::size_t s) {
                 feedback<T> rule;
@@ -120,7 +127,7 @@ template <class T> struct selection {
                 return rule;
             };
             const auto again_of = [&](std::size_t s) { return read(out.memory.data() + segments[s].first); };
-            out.report = select_top_k<T>(team, segments, rule_of, again_of, k, sample, out.index.data() + 1, out.value.data() + 1, workspace, options);
+            out.report = select_top_k<T>(team, segments, rule_of, again_of, k, sample, form, index, out.value.data() + 1, workspace, options);
         }
         return out;
     }

@@ -71,10 +71,20 @@ template <class F> void each_quantizer(const F& f)
     f(49, "scaled", gc::scaled{.lambda = 0.25, .of = gc::tern_grad{.bucket = 16}}, list);
 }
 
+/// The same for plain indices of a tensor of several tiles, in both forms.
+template <class F> void each_sparsifier_of_tiles(const F& f)
+{
+    const auto& list = tall_model();
+    f(64, "top_k_in_tiles", gc::top_k{.ratio = 4000}, list);
+    f(65, "few_of_tiles", gc::top_k{.k = 5}, list);
+    f(66, "threshold_in_tiles", gc::threshold<>{.limit = 0.2, .ratio = 4000}, list);
+    f(67, "rand_k_in_tiles", gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 4000}, list);
+}
+
 /// The same for what takes several rounds: the message is that of the last one.
 template <class F> void each_in_rounds(const F& f)
 {
-    f(64, "low_rank", gc::low_rank{.rank = 2}, small_model());
+    f(80, "low_rank", gc::low_rank{.rank = 2}, small_model());
 }
 
 /// Whether every code decodes to a finite value, so that a message holds Inf never and NaN only where a bucket says so.

@@ -112,6 +112,7 @@ inline const std::vector<decoder>& decoders()
         };
         each_sparsifier(add);
         each_quantizer(add);
+        each_sparsifier_of_tiles(add);
         each_in_rounds(add);
         return list;
     }();

@@ -36,5 +36,6 @@ int main(int count, char** arguments)
     };
     each_sparsifier(both);
     each_quantizer(both);
+    each_sparsifier_of_tiles(both);
     each_in_rounds(both);
 }

@@ -3,6 +3,7 @@
 
 #if defined(GRADCOMP_TEST_RAPIDCHECK)
 #include "compress/complaint.hpp"
+#include "conformance/indices.hpp"
 #include "conformance/inputs.hpp"
 
 #include <gradcomp/core/blocks.hpp>
@@ -29,24 +30,22 @@ std::vector<std::byte> some_bytes(std::size_t n, std::uint64_t seed)
     return out;
 }
 
-/// A selection and ascending indices of it; sparse ones span several tiles.
+/// Ascending indices of a selection, in their form; sparse ones span several tiles.
 struct drawn_indices {
-    selection from;
-    std::vector<std::uint32_t> index;
+    index_form form;
+    std::vector<std::size_t> index;
 };
 drawn_indices draw_indices()
 {
-    const std::size_t kept = size_in(0, 40), gap = std::size_t{1} << size_in(0, 14);
+    const std::size_t kept = size_in(0, 40), gap = std::size_t{1} << size_in(0, 27);
     const std::uint64_t seed = any_seed();
     drawn_indices drawn;
-    drawn.from.position = size_in(0, 1000);
     std::size_t at = 0;
     for (std::size_t j = 0; j < kept; ++j) {
         at += scramble(seed, j) % gap;
-        drawn.index.push_back(static_cast<std::uint32_t>(drawn.from.position + at++));
+        drawn.index.push_back(at++);
     }
-    drawn.from.size = at + size_in(0, 70000);
-    drawn.from.kept = kept;
+    drawn.form = index_form_of(at + size_in(0, 70000), kept);
     return drawn;
 }
 
@@ -64,53 +63,59 @@ tensor_list some_list()
 
 } // namespace
 
-GRADCOMP_PROPERTY("indices are read as they were written, in exactly index_bytes()")
+GRADCOMP_PROPERTY("indices are read as they were written, whole and in parts, and accepted")
 {
     const auto drawn = draw_indices();
-    const std::size_t bytes = index_bytes(drawn.from);
-    std::vector<std::uint32_t> room((bytes + 64) / 4, 0xabababab), back(drawn.index.size());
-    encode_indices(drawn.from, drawn.index.data(), reinterpret_cast<std::byte*>(room.data()));
-    for (std::size_t j = bytes / 4; j < room.size(); ++j) RC_ASSERT(room[j] == 0xabababab);
-    decode_indices(drawn.from, reinterpret_cast<const std::byte*>(room.data()), back.data());
-    RC_ASSERT(back == drawn.index);
+    const auto words = conformance::written_indices(drawn.form, drawn.index);
+    const auto* const wire = reinterpret_cast<const std::byte*>(words.data());
+    check_indices(drawn.form, drawn.index.size(), wire, 0);
+    RC_ASSERT(conformance::read_indices(drawn.form, wire, drawn.index.size()) == drawn.index);
+    const std::size_t end = size_in(0, drawn.index.size()), begin = size_in(0, end);
+    std::vector<std::size_t> part;
+    each_index_run(drawn.form, wire, begin, end, [&](auto places, std::size_t base, std::size_t from, std::size_t to) {
+        for (std::size_t j = from; j < to; ++j) part.push_back(base + places[j]);
+    });
+    RC_ASSERT(part == std::vector<std::size_t>(drawn.index.begin() + static_cast<std::ptrdiff_t>(begin), drawn.index.begin() + static_cast<std::ptrdiff_t>(end)));
 }
 
-GRADCOMP_PROPERTY("indices never take more than 4 bytes each, and 2 each where a tensor fits one tile")
+GRADCOMP_PROPERTY("indices take the least of 2 bytes each and 4 a tile, 4 bytes, and 8 bytes")
 {
-    const auto drawn = draw_indices();
-    RC_ASSERT(index_bytes(drawn.from) <= 4 * drawn.from.kept && index_bytes(drawn.from) % 4 == 0);
-    if (drawn.from.size <= index_tile) RC_ASSERT(index_bytes(drawn.from) == (2 * drawn.from.kept + 3) / 4 * 4);
+    const std::size_t size = scramble(any_seed(), 0) >> size_in(20, 63), kept = size == 0 ? 0 : scramble(any_seed(), 1) % size >> size_in(0, 30);
+    const std::size_t tiles = size <= index_tile ? 0 : (size + index_tile - 1) / index_tile, plain = size > std::size_t{1} << 32 ? 8 : 4;
+    const std::size_t bytes = index_form_of(size, kept).bytes();
+    RC_ASSERT(bytes % 4 == 0 && bytes <= plain * kept && bytes <= 4 * tiles + (2 * kept + 3) / 4 * 4 && (bytes == plain * kept || bytes == 4 * tiles + (2 * kept + 3) / 4 * 4));
 }
 
 GRADCOMP_PROPERTY("whatever bytes stand for indices, what is accepted ascends inside the selection")
 {
     const auto drawn = draw_indices();
-    std::vector<std::uint32_t> wire(index_bytes(drawn.from) / 4), back(drawn.index.size());
-    encode_indices(drawn.from, drawn.index.data(), reinterpret_cast<std::byte*>(wire.data()));
+    auto words = conformance::written_indices(drawn.form, drawn.index);
     const std::uint64_t seed = any_seed();
-    for (std::size_t n = 0; n < 2 && !wire.empty(); ++n) wire[scramble(seed, n) % wire.size()] ^= static_cast<std::uint32_t>(scramble(seed, 9 + n) >> size_in(0, 63));
+    for (std::size_t n = 0; n < 2 && !words.empty(); ++n) words[scramble(seed, n) % words.size()] ^= static_cast<std::uint32_t>(scramble(seed, 9 + n) >> size_in(0, 63));
+    const auto* const wire = reinterpret_cast<const std::byte*>(words.data());
     try {
-        decode_indices(drawn.from, reinterpret_cast<const std::byte*>(wire.data()), back.data());
-        check_indices(drawn.from, back.size(), back.data());
+        check_indices(drawn.form, drawn.form.kept, wire, 0);
     } catch (const error& e) {
         RC_ASSERT(e.code() == error_code::bad_message);
         return;
     }
-    for (std::size_t j = 0; j < back.size(); ++j) {
-        RC_ASSERT(back[j] >= drawn.from.position && back[j] - drawn.from.position < drawn.from.size);
-        if (j > 0) RC_ASSERT(back[j] > back[j - 1]);
-    }
+    const auto back = conformance::read_indices(drawn.form, wire, drawn.form.kept);
+    RC_ASSERT(back.size() == drawn.form.kept);
+    for (std::size_t j = 0; j < back.size(); ++j) RC_ASSERT(back[j] < drawn.form.size && (j == 0 || back[j] > back[j - 1]));
+    RC_ASSERT(conformance::written_indices(drawn.form, back) == words); // one message says it, and no other
 }
 
 GRADCOMP_PROPERTY("check_indices accepts exactly what ascends inside the selection")
 {
-    const std::size_t size = size_in(1, 12), position = size_in(0, 3), count = size_in(0, 4);
+    const std::size_t size = size_in(1, 12), count = size_in(0, 4), width = *rc::gen::element<std::size_t>(2, 4, 8);
     const std::uint64_t seed = any_seed();
-    std::vector<std::uint32_t> index;
-    for (std::size_t j = 0; j < count; ++j) index.push_back(static_cast<std::uint32_t>(scramble(seed, j) % 16));
+    std::vector<std::size_t> index;
+    for (std::size_t j = 0; j < count; ++j) index.push_back(scramble(seed, j) % 16);
     bool good = true;
-    for (std::size_t j = 0; j < count; ++j) good &= index[j] >= position && index[j] < position + size && (j == 0 || index[j] > index[j - 1]);
-    RC_ASSERT((complaint([&] { check_indices(selection{.size = size, .kept = count, .position = position}, count, index.data()); }) == "accepted") == good);
+    for (std::size_t j = 0; j < count; ++j) good &= index[j] < size && (j == 0 || index[j] > index[j - 1]);
+    const index_form form{size, count, 0, width};
+    const auto words = conformance::written_indices(form, index);
+    RC_ASSERT((complaint([&] { check_indices(form, count, reinterpret_cast<const std::byte*>(words.data()), 0); }) == "accepted") == good);
 }
 
 GRADCOMP_PROPERTY("a layout covers every element of its tensors once, and its messages lie behind each other")
@@ -124,7 +129,7 @@ GRADCOMP_PROPERTY("a layout covers every element of its tensors once, and its me
         RC_ASSERT(s.payload == payload && s.position == position && s.kept == s.size / 2);
         payload += s.kept, position += s.size;
         const place_of place(cut, s);
-        for (std::size_t i = 0; i < s.size; ++i) ++seen[place(static_cast<std::uint32_t>(s.position + i))];
+        for (std::size_t i = 0; i < s.size; ++i) ++seen[place(i)];
     }
     RC_ASSERT(payload == cut.kept && cut.size == list.total());
     RC_ASSERT(std::count(seen.begin(), seen.end(), 1) == static_cast<std::ptrdiff_t>(seen.size()));

@@ -106,7 +106,8 @@ void add_sparsifiers(table_writer& table)
 {
     using shared_unbiased = gc::rand_k<>;
     using own = gc::rand_k<gc::indices::own, gc::scaling::none>;
-    const double shared = 32.0 / 100, paper = (32 + index_bits(large)) / 100, indexed = 64.0 / 100, one = 1 / static_cast<double>(large), count = 32 * one;
+    const double shared = 32.0 / 100, paper = (32 + index_bits(large)) / 100, one = 1 / static_cast<double>(large), count = 32 * one;
+    const double indexed = (32.0 + 16) / 100 + 2 * 32 * one; // indices within two tiles of 65536, which are counted
     table.add("rand_k, unbiased, shared seed", shared_unbiased{.ratio = 4}, shared_unbiased{.ratio = 100}, tight::all, true, shared, shared);
     table.add("rand_k, biased, own indices", own{.ratio = 4}, own{.ratio = 100}, tight::all, true, paper, indexed);
     table.add("random_block", gc::random_block{.ratio = 4}, gc::random_block{.ratio = 100}, tight::all, true, shared, shared);
@@ -114,7 +115,7 @@ void add_sparsifiers(table_writer& table)
     table.add("adaptive_random", gc::adaptive_random{.ratio = 4}, gc::adaptive_random{.ratio = 100}, tight::all, true, paper, indexed);
     table.add("top_k", gc::top_k{.ratio = 4}, gc::top_k{.ratio = 100}, tight::all, false, paper, indexed);
     const double blocks = std::floor(large / 64.0 / 100); // kept
-    table.add("block_top_k", gc::block_top_k{.ratio = 4, .block = 2}, gc::block_top_k{.ratio = 100}, tight::all, false, blocks * (64 * 32 + index_bits(large / 64)) * one, blocks * (64 * 32 + 32) * one);
+    table.add("block_top_k", gc::block_top_k{.ratio = 4, .block = 2}, gc::block_top_k{.ratio = 100}, tight::all, false, blocks * (64 * 32 + index_bits(large / 64)) * one, blocks * (64 * 32 + 16) * one);
     table.add("threshold of the maximum", gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::threshold<>{.limit = 0.5, .ratio = 100}, tight::all, false, paper, indexed + count);
     table.add("threshold of the norm", gc::threshold<gc::limit_unit::norm>{.limit = 0.5, .ratio = 4}, gc::threshold<gc::limit_unit::norm>{.limit = 0.5, .ratio = 100}, tight::none, false, paper, indexed + count);
 }

@@ -1,10 +1,9 @@
 /// @file Adaptive random sparsification: coordinates drawn with probability proportional to their magnitude.
 #pragma once
 
-#include <gradcomp/core/coder.hpp>
+#include <gradcomp/compress/indexed.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/kept.hpp>
-#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <optional>
@@ -30,46 +29,10 @@ struct adaptive_random {
     std::size_t kept(std::size_t d) const { return kept_of(d, ratio, k); } ///< elements of d that a message carries
     theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::adaptive_random(d, kept(d)); }
 
-    template <class T, class Executor> class coder {
-    public:
-        coder(const adaptive_random& options, const Executor& executor, const coder_start& start)
-            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }))),
-              key_{start.seed, start.rank + 1}, engine_(executor, layout_)
-        {
-        }
-        std::size_t elements() const { return 0; }
-        std::size_t bytes() const { return layout_.kept * (sizeof(T) + sizeof(std::uint32_t)); }
-        std::size_t fallbacks() const { return engine_.fallbacks(); }
-        const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
-
-        template <class Rules>
-        auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
-        {
-            return engine_.encode(executor, layout_, rules, now, key_, reinterpret_cast<T*>(message), reinterpret_cast<std::uint32_t*>(message + values_bytes()), options);
-        }
-        /// @throws error bad_message for indices that are out of range or not ascending.
-        void check(const Executor& executor, const std::byte* message) const { engine_.check(executor, layout_, indices(message)); }
-
-        template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
-        {
-            engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), indices(message));
-        }
-
-    private:
-        std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
-        const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
-        static layout checked(layout all)
-        {
-            if (all.size > 0xffffffffu)
-                throw error(error_code::size_overflow, "size", std::to_string(all.size), "adaptive_random numbers the elements of its tensors with 32 bits");
-            return all;
-        }
-
-        layout layout_;
-        exec::choice_key key_;
-        exec::adaptive_engine<Executor, T> engine_;
-    };
-    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const { return coder<T, Executor>(*this, executor, with); }
+    template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
+    {
+        return indexed_coder<T, Executor, exec::adaptive_engine<Executor, T>>(executor, with, make_layout(*with.list, *with.tensors, scope, [this](std::size_t d) { return kept(d); }));
+    }
 };
 static_assert(compressor<adaptive_random>);
 

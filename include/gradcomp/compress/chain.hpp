@@ -3,7 +3,6 @@
 
 #include <gradcomp/compress/coded.hpp>
 #include <gradcomp/core/concepts.hpp>
-#include <gradcomp/core/index_code.hpp>
 
 namespace gradcomp {
 inline namespace compress {
@@ -14,9 +13,9 @@ template <class S> concept whole_element_sparsifier = compressor<S> && S::contra
     { s.ratio } -> std::convertible_to<double>;
 };
 
-/// C(x) = Q(S(x)): what S keeps, each selection's values cut into buckets and quantized by Q, indices in the shortest form.
+/// C(x) = Q(S(x)): what S keeps, each selection's values cut into buckets and quantized by Q, indices as S sends them.
 ///
-/// Bytes on the wire: the quantizer's for k elements, and 2 an index (with 4 a tile of 65536 elements) or 4; none where ranks share the choice.
+/// Bytes on the wire: the quantizer's for k elements, and S's for its indices; none where ranks share the choice.
 /// One sweep, then work on the k values. With S keeping the share q and Q in B3(delta), in B3(delta / q); with Q in U(zeta), in B1(q, zeta),
 /// B2(q, zeta), so scaled by 1/zeta in B3(zeta / q). Unscaled it is a contraction only for zeta < 2.
 /// @cite Beznosikov et al., JMLR 24(276), section on compressors, (k).
@@ -52,7 +51,7 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
         {
         }
         std::size_t elements() const { return 0; }
-        std::size_t bytes() const { return form_.bytes + (shared_support ? 0 : engine_.index_bytes()); }
+        std::size_t bytes() const { return form_.bytes + engine_.index_bytes(); }
         std::size_t fallbacks() const { return sparse_.fallbacks(); }
 
         template <class Rules>
@@ -61,20 +60,20 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
             auto tally = sparse_.encode(executor, rules, now, engine_.plain(), options);
             engine_.encode(executor, values_, now, key_, code_, form_, message);
             engine_.settle(executor, rules, sparse_);
-            if constexpr (!shared_support) engine_.encode_indices(executor, sparse_.where(), message + form_.bytes);
+            engine_.copy_indices(executor, message + form_.bytes);
             return tally;
         }
         /// @throws error bad_message for parameters, counts or indices that no peer can have sent.
         void check(const Executor& executor, const std::byte* message) const
         {
             engine_.check(executor, code_, form_, message);
-            if constexpr (!shared_support) engine_.decode_indices(executor, sparse_.where(), message + form_.bytes);
+            engine_.fetch_indices(executor, message + form_.bytes);
             sparse_.check(executor, engine_.plain());
         }
         template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
             engine_.decode(executor, values_, code_, form_, message);
-            if constexpr (!shared_support) engine_.decode_indices(executor, sparse_.where(), message + form_.bytes);
+            engine_.fetch_indices(executor, message + form_.bytes);
             sparse_.decode(executor, engine_.plain(), target);
         }
 

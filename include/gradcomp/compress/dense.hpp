@@ -34,6 +34,7 @@ public:
     template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
     {
         if constexpr (sends) engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
+        else if constexpr (exec::is_dense<Target>) clear_dense(executor, layout_, target.to);
     }
     template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
         requires(Executor::decodes_together)

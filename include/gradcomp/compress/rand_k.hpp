@@ -25,7 +25,7 @@ enum class scaling {
 
 /// C(x) = s * x on a uniformly random k-subset, 0 elsewhere; s = d / k when unbiased, else 1.
 ///
-/// k = min(d, max(1, floor(d / ratio))). Bytes on the wire: sizeof(T) a kept element, and 4 more for each index that is sent.
+/// k = min(d, max(1, floor(d / ratio))). Bytes on the wire: sizeof(T) a kept element, and with own indices those of top_k.
 /// Unbiased: U(d/k). Biased: B1(k/d, 1), B2(k/d, 1), B3(d/k). Deterministic in (seed, step, tensor) and, with own indices, the rank.
 /// @cite Beznosikov et al., JMLR 24(276), table 1, (a) and (b).
 template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unbiased> struct rand_k {
@@ -53,33 +53,32 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
         {
         }
         std::size_t elements() const { return additive ? layout_.kept : 0; }
-        std::size_t bytes() const { return values_bytes() + (shared_support ? 0 : layout_.kept * sizeof(std::uint32_t)); }
+        std::size_t bytes() const { return values_bytes() + (shared_support ? 0 : engine_.index_bytes()); }
         const layout& where() const { return layout_; } ///< what is chosen among, and how much of it
         std::size_t fallbacks() const { return 0; }
 
         template <class Rules>
         auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            std::uint32_t* const index = shared_support ? nullptr : reinterpret_cast<std::uint32_t*>(message + values_bytes());
+            std::byte* const index = shared_support ? nullptr : message + values_bytes();
             return engine_.encode(executor, layout_, rules, now, key_, reinterpret_cast<T*>(message), index, options);
         }
 
         /// @throws error bad_message for indices that are out of range or not ascending.
         void check(const Executor& executor, const std::byte* message) const
         {
-            if constexpr (!shared_support) engine_.check(executor, layout_, indices(message));
+            if constexpr (!shared_support) engine_.check(executor, layout_, message + values_bytes());
         }
 
         /// With a shared seed the coordinates are those that encode() drew last.
         template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
             if constexpr (shared_support) engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
-            else engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), indices(message));
+            else engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), message + values_bytes());
         }
 
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
-        const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
         static T factor_of(const selection& s) { return unbiased && s.kept > 0 ? static_cast<T>(static_cast<double>(s.size) / static_cast<double>(s.kept)) : T(1); }
         static layout checked(layout all, const tensor_list& list)
         {
@@ -87,8 +86,6 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
                 if (s.size > std::size_t{1} << 31)
                     throw error(error_code::size_overflow, "size", std::to_string(s.size), "rand_k chooses among at most 2^31 elements",
                         {.tensor = list.name(all.segments[s.begin].tensor)});
-            if (!shared_support && all.size > 0xffffffffu)
-                throw error(error_code::size_overflow, "size", std::to_string(all.size), "rand_k numbers the elements of its tensors with 32 bits");
             return all;
         }
 

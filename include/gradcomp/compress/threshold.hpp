@@ -1,11 +1,10 @@
 /// @file Threshold sparsification: every element of at least a given magnitude, as far as the message has room.
 #pragma once
 
-#include <gradcomp/core/coder.hpp>
+#include <gradcomp/compress/indexed.hpp>
 #include <gradcomp/core/concepts.hpp>
 #include <gradcomp/core/kept.hpp>
 #include <gradcomp/core/text.hpp>
-#include <gradcomp/exec/engines.hpp>
 #include <gradcomp/theory/operators.hpp>
 
 #include <optional>
@@ -16,8 +15,8 @@ inline namespace compress {
 /// C(x) = x where |x_i| >= limit, 0 elsewhere; limit itself, limit * max |x|, or limit * ||x|| / sqrt(d). Where more than k elements reach it,
 /// the k largest: what has no room stays in the memory and is counted (unsent()).
 ///
-/// k = min(d, max(1, floor(d / ratio))) is the room; no step waits for a count. Bytes on the wire: (sizeof(T) + 4) an element of the room and 4 a
-/// selection: values, indices, counts, zeros where nothing is. A sweep and, for the relative and absolute limit alike, three more reads of p.
+/// k = min(d, max(1, floor(d / ratio))) is the room; no step waits for a count. Bytes on the wire: top_k's for k elements and 4 a selection: values,
+/// indices, counts, zeros where nothing is. A sweep and, for the relative and absolute limit alike, three more reads of p.
 /// Relative, limit <= 1: B1(q, 1), B2(q, 1), B3(1/q) with the q of theory::threshold_of_maximum or threshold_of_norm. With limit > 1 in units of the
 /// norm, as with an absolute one, an x of equal small magnitudes sends nothing: no class, and error feedback is refused.
 /// @cite The absolute form: Dutta et al., "On the discrepancy between the theoretical analysis and practical implementations", AAAI 2020.
@@ -47,39 +46,40 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
     template <class T, class Executor> class coder {
     public:
         coder(const threshold& options, const Executor& executor, const coder_start& start)
-            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }))),
+            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }), *start.list)),
               limit_{Unit, options.limit}, key_{start.seed, start.rank + 1}, engine_(executor, layout_)
         {
         }
         std::size_t elements() const { return 0; }
-        std::size_t bytes() const { return values_bytes() + (layout_.kept + layout_.selections.size()) * sizeof(std::uint32_t); }
+        std::size_t bytes() const { return counts_at() + layout_.selections.size() * sizeof(std::uint32_t); }
         std::size_t fallbacks() const { return engine_.fallbacks(); }
         std::uint64_t unsent() const { return engine_.unsent(); } ///< elements so far that reached the limit and found no room
 
         template <class Rules>
         auto encode(const Executor& executor, const Rules& rules, const typename Executor::template step<T>& now, std::byte* message, const exec::sweep_options& options)
         {
-            std::uint32_t* const index = reinterpret_cast<std::uint32_t*>(message + values_bytes());
-            return engine_.encode(executor, layout_, rules, now, key_, limit_, reinterpret_cast<T*>(message), index, index + layout_.kept, options);
+            return engine_.encode(executor, layout_, rules, now, key_, limit_, reinterpret_cast<T*>(message), message + values_bytes(),
+                reinterpret_cast<std::uint32_t*>(message + counts_at()), options);
         }
         /// @throws error bad_message for counts above the room, indices that are out of range or not ascending, room that is not zero.
         void check(const Executor& executor, const std::byte* message) const
         {
-            engine_.check(executor, layout_, reinterpret_cast<const T*>(message), indices(message), indices(message) + layout_.kept);
+            engine_.check(executor, layout_, reinterpret_cast<const T*>(message), message + values_bytes(), counts(message));
         }
         template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {
-            engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), indices(message), indices(message) + layout_.kept);
+            engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), message + values_bytes(), counts(message));
         }
 
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }
-        const std::uint32_t* indices(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + values_bytes()); }
-        static layout checked(layout all)
+        std::size_t counts_at() const { return values_bytes() + engine_.index_bytes(); }
+        const std::uint32_t* counts(const std::byte* message) const { return reinterpret_cast<const std::uint32_t*>(message + counts_at()); }
+        static layout checked(layout all, const tensor_list& list)
         {
-            if (all.size > 0xffffffffu)
-                throw error(error_code::size_overflow, "size", std::to_string(all.size), "threshold numbers the elements of its tensors with 32 bits");
-            return all;
+            for (const selection& s : all.selections)
+                if (s.kept > 0xffffffffu) throw error(error_code::size_overflow, "k", std::to_string(s.kept), "threshold counts what it sends with 32 bits");
+            return countable(std::move(all), list);
         }
 
         layout layout_;

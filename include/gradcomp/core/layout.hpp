@@ -26,7 +26,7 @@ struct segment {
 struct selection {
     std::size_t size = 0;                       ///< elements to choose from
     std::size_t kept = 0;                       ///< elements sent (as the compressor's plan says)
-    std::size_t position = 0;                   ///< its first element's position in the group; what an index on the wire counts from
+    std::size_t position = 0;                   ///< its first element's position in the group
     std::size_t payload = 0;                    ///< its first value's position in the group's message
     std::size_t begin = 0, end = 0;             ///< its segments
     std::uint32_t key = 0;                      ///< the tensor word of its random streams
@@ -67,43 +67,23 @@ template <class KeptOf> layout make_layout(const tensor_list& list, const std::v
     return result;
 }
 
-/// Maps an index of a message, which counts within the group, to the element of the model's packed streams.
+/// Maps an index of a message, which counts from its selection's first element, to the element of the model's packed streams.
 class place_of {
 public:
-    place_of(const layout& where, const selection& s) : segments_(where.segments.data() + s.begin), count_(s.end - s.begin), position_(s.position) {}
-    std::size_t operator()(std::uint32_t index) const
+    place_of(const layout& where, const selection& s) : segments_(where.segments.data() + s.begin), count_(s.end - s.begin) {}
+    std::size_t operator()(std::size_t index) const
     {
-        const std::size_t at = index - position_;
         std::size_t low = 0, high = count_;
         while (high - low > 1) {
             const std::size_t middle = (low + high) / 2;
-            (segments_[middle].first <= at ? low : high) = middle;
+            (segments_[middle].first <= index ? low : high) = middle;
         }
-        return segments_[low].offset + (at - segments_[low].first);
+        return segments_[low].offset + (index - segments_[low].first);
     }
 
 private:
     const segment* segments_;
-    std::size_t count_, position_;
+    std::size_t count_;
 };
-
-/// Checks `count` indices of one selection before anything is applied: they ascend strictly and stay inside it.
-/// @throws error bad_message naming the place in the message and the index.
-inline void check_indices(const selection& s, std::size_t count, const std::uint32_t* index)
-{
-    for (std::size_t j = s.payload; j < s.payload + count; ++j) {
-        if (index[j] < s.position || index[j] - s.position >= s.size)
-            throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
-                "must be in [" + std::to_string(s.position) + ", " + std::to_string(s.position + s.size) + ")");
-        if (j > s.payload && index[j] <= index[j - 1])
-            throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]),
-                "must be above the index before it, " + std::to_string(index[j - 1]));
-    }
-}
-/// The same for a message in which every selection sends all that it keeps.
-inline void check_indices(const layout& where, const std::uint32_t* index)
-{
-    for (const selection& s : where.selections) check_indices(s, s.kept, index);
-}
 
 } // namespace gradcomp

@@ -25,11 +25,14 @@ namespace gradcomp::exec {
 template <class F, class T>
 concept target = requires(const F f, std::size_t i, T v) { f(i, v); };
 
-/// The target x[i] = v of a vector that nothing holds in a cache: the CPU stores large ones past the caches.
+/// The target x[i] = v of a vector that nothing holds in a cache: the CPU stores large ones past the caches. Where a message names only some elements, the
+/// others become 0.
 template <class T> struct dense_target {
     T* to;
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { to[i] = v; }
 };
+template <class Target> inline constexpr bool is_dense = false;
+template <class T> inline constexpr bool is_dense<dense_target<T>> = true;
 
 /// What a dense message holds of p: all of it, a fixed share of it, or nothing, and then there is no message.
 struct whole_share {};
@@ -46,12 +49,12 @@ template <class Executor, class T> class dense_engine;
 template <class Executor, class T> class block_engine;
 
 /// Sends uniformly random coordinates in index order, factor * p each; `index` is null where every rank draws the same ones.
-/// engine(executor, layout, factor_of), factor_of(selection) gives a T. encode(..., choice_key, T* message, std::uint32_t* index, options).
-/// decode(..., target, const T* message) for the coordinates that encode() drew last; check() and scatter() as top_k_engine for sent ones.
+/// engine(executor, layout, factor_of), factor_of(selection) gives a T. encode(..., choice_key, T* message, std::byte* index, options).
+/// decode(..., target, const T* message) for the coordinates that encode() drew last; index_bytes(), check() and scatter() as top_k_engine for sent ones.
 template <class Executor, class T> class subset_engine;
 
-/// encode(..., choice_key, T* message, std::uint32_t* index, options); check(executor, layout, index) for what a peer sent;
-/// scatter(executor, layout, target, const T* message, const std::uint32_t* index); fallbacks().
+/// encode(..., choice_key, T* message, std::byte* index, options): indices of index_bytes() bytes, as core/index_code.hpp has them; check(executor, layout, index)
+/// for what a peer sent; scatter(executor, layout, target, const T* message, const std::byte* index); fallbacks().
 template <class Executor, class T> class top_k_engine;
 
 /// Codes of few bits, bucket by bucket: engine(executor, layout, coded_form).
@@ -65,21 +68,21 @@ template <class Executor, class T> class sign_engine;
 /// The second half of a sparsifier and a quantizer: engine(executor, layout, values, coded_form, bytes) for a sparsifier's layout and message and
 /// its kept values as a layout of their own. plain() is room for a message of the sparsifier, values first, then indices.
 /// encode(executor, values, now, choice_key, code, coded_form, message) leaves in plain() what the codes miss; settle(executor, rules, sparsifier)
-/// returns that to the memory; decode(executor, values, code, coded_form, message) fills plain(); encode_indices and decode_indices move
-/// the indices between plain() and their shortest form.
+/// returns that to the memory; decode(executor, values, code, coded_form, message) fills plain(); copy_indices(executor, to) and fetch_indices(executor, from)
+/// move the indices, index_bytes() of them, between plain() and a message.
 template <class Executor, class T, class Code> class chain_engine;
 
 /// As top_k_engine, for k elements drawn in proportion to |p| without replacement (core/arrival.hpp).
 template <class Executor, class T> class adaptive_engine;
 
 /// The elements that reach a magnitude_limit, at most a selection's `kept`, largest first; the room behind them is zero.
-/// encode(..., choice_key, limit, T* message, index, count, options) writes one count a selection; check(executor, layout, message, index, count) for what
-/// a peer sent; scatter(executor, layout, target, message, index, count); fallbacks(), and unsent(): elements so far for which there was no room.
+/// encode(..., choice_key, limit, T* message, std::byte* index, count, options) writes one count a selection; check(executor, layout, message, index, count) for
+/// what a peer sent; scatter(executor, layout, target, message, index, count); fallbacks(), index_bytes(), and unsent(): elements so far without room.
 template <class Executor, class T> class threshold_engine;
 
 /// The blocks of the largest norm: engine(executor, layout, block), a selection keeps whole blocks and its layout says so.
-/// encode(..., choice_key, T* message, std::uint32_t* number, options) writes the blocks' elements, zeros behind a partial last one, and the blocks' numbers within
-/// their selection; check(executor, layout, number); scatter(executor, layout, target, message, number).
+/// encode(..., choice_key, T* message, std::byte* number, options) writes the blocks' elements, zeros behind a partial last one, and the blocks' numbers within
+/// their selection in the form of indices; index_bytes(); check(executor, layout, number); scatter(executor, layout, target, message, number).
 template <class Executor, class T> class block_norm_engine;
 
 /// Matrices as products of thin factors, in two rounds whose messages add: engine(executor, low_rank_form).

@@ -11,7 +11,7 @@ namespace gradcomp::exec {
 /// then in halves. Ties go to the block of the lowest number.
 template <class T> class block_norm_engine<cpu_team, T> {
 public:
-    block_norm_engine(const cpu_team& team, const layout& where, std::size_t block) : block_(block)
+    block_norm_engine(const cpu_team& team, const layout& where, std::size_t block) : block_(block), blocks_(blocks_of(where, block)), numbers_(blocks_)
     {
         std::size_t n = 0, k = 0;
         for (const selection& s : where.selections) n = std::max(n, (s.size + block - 1) / block), k = std::max(k, s.kept / block);
@@ -21,11 +21,12 @@ public:
     }
 
     template <class Rules>
-    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* number,
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::byte* number,
         const sweep_options& options)
     {
         sweep_tally tally;
-        for (const selection& s : where.selections) {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
             for (std::size_t at = s.begin; at < s.end; ++at) tally += sweep(team, rules(where.segments[at]), where.segments[at].size, send_none{}, options);
             const std::size_t blocks = (s.size + block_ - 1) / block_, kept = s.kept / block_;
             measure_blocks(team, where, s, rules, blocks, options.bad_elements);
@@ -33,31 +34,42 @@ public:
             norms.gradient = norms_.data();
             const auto rule = [&](std::size_t) { return norms; };
             const exec::segment all{blocks, 0};
-            std::uint32_t* const numbers = number + s.payload / block_;
-            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, kept, key.stream(now.step, s.key, purpose::sample), numbers, chosen_.data(), *work_,
+            const index_form& form = numbers_.form(n);
+            std::byte* const mine = numbers_.indices(n, number);
+            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, kept, key.stream(now.step, s.key, purpose::sample), form, mine, chosen_.data(), *work_,
                 {.bad_elements = non_finite::propagate}).fallback;
-            for (std::size_t j = 0; j < kept; ++j) take_back_block(where, s, rules, numbers[j], message + s.payload + j * block_, options.bad_elements);
+            each_index_run(form, mine, 0, kept, [&](auto places, std::size_t base, std::size_t from, std::size_t to) {
+                for (std::size_t j = from; j < to; ++j) take_back_block(where, s, rules, base + places[j], message + s.payload + j * block_, options.bad_elements);
+            });
         }
         return tally;
     }
     std::size_t fallbacks() const { return fallbacks_; }
+    std::size_t index_bytes() const { return numbers_.index_bytes(); }
 
     /// @throws error bad_message for numbers that are out of range or not ascending.
-    void check(const cpu_team&, const layout& where, const std::uint32_t* number) const
+    void check(const cpu_team& team, const layout&, const std::byte* number) const { numbers_.check(team, blocks_, number); }
+    template <class Target> void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::byte* number) const
     {
-        for (const selection& s : where.selections)
-            check_indices(selection{.size = (s.size + block_ - 1) / block_, .payload = s.payload / block_}, s.kept / block_, number);
-    }
-    template <class Target> void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* number) const
-    {
-        for (const selection& s : where.selections)
-            for (std::size_t j = 0; j < s.kept / block_; ++j)
-                each_piece_of(where, s, number[s.payload / block_ + j], [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
-                    apply_run(team, target, piece.offset + from, message + s.payload + j * block_ + place, count);
-                });
+        if constexpr (is_dense<Target>) clear_dense(team, where, target.to);
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
+            each_index_run(numbers_.form(n), numbers_.indices(n, number), 0, s.kept / block_, [&](auto places, std::size_t base, std::size_t first, std::size_t last) {
+                for (std::size_t j = first; j < last; ++j)
+                    each_piece_of(where, s, base + places[j], [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
+                        apply_run(team, target, piece.offset + from, message + s.payload + j * block_ + place, count);
+                    });
+            });
+        }
     }
 
 private:
+    static layout blocks_of(const layout& where, std::size_t block)
+    {
+        layout blocks;
+        for (const selection& s : where.selections) blocks.selections.push_back({.size = (s.size + block - 1) / block, .kept = s.kept / block, .payload = s.payload / block});
+        return blocks;
+    }
     /// f(segment, first element in it, count, place in the block) for the pieces of a block.
     template <class F> void each_piece_of(const layout& where, const selection& s, std::size_t number, const F& f) const
     {
@@ -103,6 +115,8 @@ private:
     }
 
     std::size_t block_;
+    layout blocks_; ///< as elements, a selection for each of the layout's
+    indexed_messages<T> numbers_;
     host_buffer<double> norms_{0}, chosen_{0};
     std::optional<top_k_workspace<double>> work_;
     std::size_t fallbacks_ = 0;

@@ -20,8 +20,13 @@ struct digit_counts {
     /// Moves to the digit that holds rank `rank` (1 is the largest); returns it and leaves the rank within.
     std::size_t find(std::size_t& rank) const
     {
+        return find(rank, [this](std::size_t digit) { return of(digit); });
+    }
+    /// The same over any counts.
+    template <class Of> static std::size_t find(std::size_t& rank, const Of& of)
+    {
         std::size_t digit = 2047;
-        for (; digit > 0 && of(digit) < rank; --digit) rank -= of(digit);
+        for (std::size_t here; digit > 0 && (here = of(digit)) < rank; --digit) rank -= here;
         return digit;
     }
 };

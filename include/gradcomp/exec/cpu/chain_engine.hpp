@@ -1,7 +1,6 @@
 /// @file What a quantizer does with the message of a sparsifier, on the CPU.
 #pragma once
 
-#include <gradcomp/core/index_code.hpp>
 #include <gradcomp/exec/cpu/buffer.hpp>
 #include <gradcomp/exec/cpu/code_engines.hpp>
 
@@ -11,13 +10,12 @@ namespace gradcomp::exec {
 template <class T, class Code> class chain_engine<cpu_team, T, Code> {
 public:
     chain_engine(const cpu_team& team, const layout& where, const layout& values, const coded_form& form, std::size_t plain_bytes)
-        : codes_(team, values, form), kept_(where.kept), plain_(plain_bytes)
+        : codes_(team, values, form), value_bytes_(where.kept * sizeof(T)), plain_(plain_bytes)
     {
-        for (const selection& s : where.selections) index_bytes_ += gradcomp::index_bytes(s);
     }
     std::byte* plain() { return plain_.data(); }
     const std::byte* plain() const { return plain_.data(); }
-    std::size_t index_bytes() const { return index_bytes_; }
+    std::size_t index_bytes() const { return plain_.size() - value_bytes_; }
 
     void encode(const cpu_team& team, const layout& values, const step_state<T>& now, const choice_key& key, const Code& code, const coded_form& form, std::byte* message)
     {
@@ -43,28 +41,20 @@ public:
     {
         codes_.decode(team, values, dense_target<T>{kept()}, code, form, message);
     }
-    void encode_indices(const cpu_team&, const layout& where, std::byte* at) const
+    void copy_indices(const cpu_team&, std::byte* to) const
     {
-        for (const selection& s : where.selections) {
-            gradcomp::encode_indices(s, indices() + s.payload, at);
-            at += gradcomp::index_bytes(s);
-        }
+        if (index_bytes() > 0) std::memcpy(to, plain_.data() + value_bytes_, index_bytes());
     }
-    /// @throws error bad_message.
-    void decode_indices(const cpu_team&, const layout& where, const std::byte* at) const
+    void fetch_indices(const cpu_team&, const std::byte* from) const
     {
-        for (const selection& s : where.selections) {
-            gradcomp::decode_indices(s, at, indices() + s.payload);
-            at += gradcomp::index_bytes(s);
-        }
+        if (index_bytes() > 0) std::memcpy(plain_.data() + value_bytes_, from, index_bytes());
     }
 
 private:
     T* kept() const { return reinterpret_cast<T*>(plain_.data()); }
-    std::uint32_t* indices() const { return reinterpret_cast<std::uint32_t*>(plain_.data() + kept_ * sizeof(T)); }
 
     code_engine<cpu_team, T, Code> codes_;
-    std::size_t kept_, index_bytes_ = 0;
+    std::size_t value_bytes_;
     mutable host_buffer<std::byte> plain_; ///< decoding works in it, too
 };
 

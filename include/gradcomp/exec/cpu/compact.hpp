@@ -14,7 +14,7 @@ namespace gradcomp::exec {
 /// One piece of a selection, usually a tensor: `size` elements whose element i travels as index first + i.
 struct segment {
     std::size_t size = 0;
-    std::uint32_t first = 0;
+    std::size_t first = 0;
 };
 
 namespace detail {
@@ -32,18 +32,19 @@ private:
     std::unique_ptr<T, free_memory> at_;
 };
 
-/// Appends to memory in whole cache lines. Kernels write vectors of entries at end() and then say how many of them count.
+/// Appends to memory in whole cache lines, from any multiple of 4 bytes on. Kernels write vectors of entries at end() and then say how many of them count.
 template <class T> class line_writer {
 public:
     static constexpr std::size_t room = tile_size + 16; ///< entries that may be written at end()
 
     /// @param past_caches whether the memory is too large to be read again from a cache
-    void start(isa level, T* to, bool past_caches)
+    void start(isa level, std::byte* to, bool past_caches)
     {
+        const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(to);
         level_ = level;
         to_ = to;
-        fill_ = skip_ = reinterpret_cast<std::uintptr_t>(to) % 64 / sizeof(T);
-        past_caches_ = past_caches;
+        fill_ = skip_ = address % 64 / sizeof(T);
+        past_caches_ = past_caches && address % sizeof(T) == 0;
     }
     GRADCOMP_INLINE T* end() { return stage_ + fill_; }
     /// The last `entries` written at end() count from now on. @pre entries <= tile_size
@@ -56,7 +57,7 @@ public:
     void finish()
     {
         std::memcpy(to_, stage_ + skip_, (fill_ - skip_) * sizeof(T));
-        to_ += fill_ - skip_;
+        to_ += (fill_ - skip_) * sizeof(T);
         fill_ = skip_ = 0;
 #if GRADCOMP_X86
         if (past_caches_) _mm_sfence();
@@ -68,14 +69,14 @@ private:
     {
         if (past_caches_ && skip_ == 0) stream_copy(level_, to_, stage_, tile_size * sizeof(T));
         else std::memcpy(to_, stage_ + skip_, (tile_size - skip_) * sizeof(T));
-        to_ += tile_size - skip_;
+        to_ += (tile_size - skip_) * sizeof(T);
         std::memcpy(stage_, stage_ + tile_size, (fill_ - tile_size) * sizeof(T));
         fill_ -= tile_size;
         skip_ = 0;
     }
 
     alignas(64) T stage_[2 * tile_size + 16];
-    T* to_ = nullptr;
+    std::byte* to_ = nullptr;
     std::size_t fill_ = 0, skip_ = 0;
     isa level_ = isa::scalar;
     bool past_caches_ = false;
@@ -87,7 +88,7 @@ private:
 template <class T> class candidate_list {
 public:
     struct run {
-        std::uint32_t segment, element;
+        std::size_t segment, element;
         std::size_t start; ///< its first entry
     };
     static constexpr std::size_t run_length = 65536;
@@ -116,7 +117,7 @@ public:
     /// The tiles that follow belong to this segment.
     void enter(std::size_t segment)
     {
-        segment_ = static_cast<std::uint32_t>(segment);
+        segment_ = segment;
         new_run_ = true;
     }
     void finish()
@@ -199,7 +200,7 @@ private:
             high_ = std::max(high_, low_);
         }
         if (new_run_ || base + count - run_base_ > run_length) {
-            runs_.data()[run_count_++] = {segment_, static_cast<std::uint32_t>(base), listed};
+            runs_.data()[run_count_++] = {segment_, base, listed};
             run_base_ = base;
             new_run_ = false;
         }
@@ -277,7 +278,7 @@ private:
     detail::raw_array<run> runs_;
     bracket<T> limits_;
     bits_t<T> low_ = 0, high_ = 0;
-    std::uint32_t segment_ = 0;
+    std::size_t segment_ = 0;
     isa level_ = isa::scalar;
     bool overflow_ = false, new_run_ = false, sparse_ = false, past_caches_ = false, bytes_ = compresses_bytes();
 };

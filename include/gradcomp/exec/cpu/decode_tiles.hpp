@@ -13,9 +13,6 @@ namespace gradcomp::exec {
 
 namespace detail {
 
-template <class Target> inline constexpr bool is_dense = false;
-template <class T> inline constexpr bool is_dense<dense_target<T>> = true;
-
 template <class Code, class Target> struct decode_body {
     using T = typename Code::value_type;
     Code code;
@@ -87,8 +84,7 @@ template <class Code, class Target> struct decode_body {
 template <tile_code Code, target<typename Code::value_type> Target>
 void decode_tiles(const cpu_team& team, const Code& code, coded_run<const typename Code::value_type, const std::byte> run, std::size_t n, std::size_t offset, const Target& to)
 {
-    constexpr std::size_t beyond_caches = std::size_t{16} << 20;
-    const bool streamed = detail::is_dense<Target> && n * sizeof(typename Code::value_type) >= beyond_caches;
+    const bool streamed = is_dense<Target> && n * sizeof(typename Code::value_type) >= beyond_caches;
     const std::size_t members = team.members_for(n);
     team.run(members, [&](std::size_t t) {
         at_level(team.level(), detail::decode_body<Code, Target>{code, {run.parameters, reinterpret_cast<const std::uint8_t*>(run.codes), run.bucket}, to, offset,

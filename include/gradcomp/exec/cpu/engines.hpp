@@ -5,6 +5,7 @@
 #include <gradcomp/exec/cpu/chain_engine.hpp>
 #include <gradcomp/exec/cpu/code_engines.hpp>
 #include <gradcomp/exec/cpu/gather_blocks.hpp>
+#include <gradcomp/exec/cpu/indexed_messages.hpp>
 #include <gradcomp/exec/cpu/late_choice.hpp>
 #include <gradcomp/exec/cpu/low_rank.hpp>
 #include <gradcomp/exec/cpu/scatter.hpp>
@@ -87,6 +88,7 @@ public:
     }
     template <class Target> void decode(const cpu_team& team, const layout& where, const Target& target, const T* message) const
     {
+        if constexpr (is_dense<Target>) clear_dense(team, where, target.to);
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
             for (std::size_t at = s.begin; at < s.end; ++at) {
@@ -115,7 +117,7 @@ private:
 /// Random coordinates: one bit an element.
 template <class T> class subset_engine<cpu_team, T> : public indexed_messages<T> {
 public:
-    template <class FactorOf> subset_engine(const cpu_team&, const layout& where, const FactorOf& factor_of)
+    template <class FactorOf> subset_engine(const cpu_team&, const layout& where, const FactorOf& factor_of) : indexed_messages<T>(where)
     {
         for (const selection& s : where.selections) {
             subsets_.emplace_back(s.size, s.kept);
@@ -125,27 +127,27 @@ public:
 
     template <class Rules>
     sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key,
-        T* message, std::uint32_t* index, const sweep_options& options)
+        T* message, std::byte* index, const sweep_options& options)
     {
         sweep_tally tally;
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
             subsets_[n].draw(key.stream(now.step, s.key, purpose::rand_k));
+            if (index) detail::write_indices(this->form(n), subsets_[n], this->indices(n, index));
             for (std::size_t at = s.begin; at < s.end; ++at) {
                 send_marked<T> send;
                 send.subset = &subsets_[n];
                 send.first = where.segments[at].first;
                 send.factor = factors_[n];
                 send.payload = message + s.payload;
-                if (index) send.index = index + s.payload;
-                send.index_offset = static_cast<std::uint32_t>(s.position);
                 tally += sweep(team, rules(where.segments[at]), where.segments[at].size, send, options);
             }
         }
         return tally;
     }
-    template <class Target> void decode(const cpu_team&, const layout& where, const Target& target, const T* message) const
+    template <class Target> void decode(const cpu_team& team, const layout& where, const Target& target, const T* message) const
     {
+        if constexpr (is_dense<Target>) clear_dense(team, where, target.to);
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
             const T* value = message + s.payload;
@@ -165,23 +167,22 @@ private:
 template <class T> class top_k_engine<cpu_team, T> : public indexed_messages<T> {
 public:
     top_k_engine(const cpu_team& team, const layout& where)
-        : workspace_(largest(where, &selection::size), largest(where, &selection::kept), team.threads(), most_segments(where))
+        : indexed_messages<T>(where), workspace_(largest(where, &selection::size), largest(where, &selection::kept), team.threads(), most_segments(where))
     {
-        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
+        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, piece.first});
     }
 
     template <class Rules>
-    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* index,
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::byte* index,
         const sweep_options& options)
     {
         sweep_tally tally;
-        for (const selection& s : where.selections) {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
             const auto rule = [&](std::size_t at) { return rules(where.segments[s.begin + at]); };
             const auto again = [&](std::size_t at) { return rules(where.segments[s.begin + at]).again(); };
             const auto report = select_top_k(team, std::span<const exec::segment>(pieces_).subspan(s.begin, s.end - s.begin), rule, again, s.kept,
-                key.stream(now.step, s.key, purpose::sample), index + s.payload, message + s.payload, workspace_, options);
-            if (s.position > 0)
-                for (std::size_t j = s.payload; j < s.payload + s.kept; ++j) index[j] += static_cast<std::uint32_t>(s.position);
+                key.stream(now.step, s.key, purpose::sample), this->form(n), this->indices(n, index), message + s.payload, workspace_, options);
             tally += report.tally;
             fallbacks_ += report.fallback;
         }

@@ -40,22 +40,22 @@ template <class T> struct winner_rule {
 
 /// What the kernel below writes: winners and, where there is a memory, the elements for which it is wrong (a winner that stayed in it, a
 /// loser that left it).
-template <class T> struct winner_lists {
-    std::uint32_t* index;
+template <class T, class Index> struct winner_lists {
+    Index* index; ///< modulo its bits
     T* value;
     std::uint16_t* wrong_place;
     T* wrong_value;
     std::uint32_t winners = 0, wrong = 0;
 };
 
-template <bool Memory, class T>
-void take_portable(const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)
+template <bool Memory, class T, class Index>
+void take_portable(const T* value, const std::uint16_t* place, std::size_t count, Index base, winner_rule<T>& rule, winner_lists<T, Index>& out)
 {
     for (std::size_t i = 0; i < count; ++i) {
         const bits_t<T> key = magnitude(value[i]);
         const bool tie = key == rule.threshold && rule.ties > 0, wins = key > rule.threshold || tie;
         rule.ties -= tie;
-        out.index[out.winners] = base + place[i];
+        out.index[out.winners] = static_cast<Index>(base + place[i]);
         out.value[out.winners] = value[i];
         out.winners += wins;
         if constexpr (Memory) {
@@ -102,8 +102,8 @@ template <> struct lanes512<float> {
     GRADCOMP_LANE places counting() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm512_add_epi32(a, _mm512_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm512_maskz_compress_epi32(m, v); }
-    GRADCOMP_LANE void store16(std::uint16_t* to, places v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(0xffff, v)); }
-    GRADCOMP_LANE void store32(std::uint32_t* to, places v) { _mm512_storeu_si512(to, v); }
+    GRADCOMP_LANE void store(std::uint16_t* to, places v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(0xffff, v)); }
+    GRADCOMP_LANE void store(std::uint32_t* to, places v) { _mm512_storeu_si512(to, v); }
 };
 template <> struct lanes512<double> {
     static constexpr std::size_t width = 8;
@@ -124,8 +124,8 @@ template <> struct lanes512<double> {
     GRADCOMP_LANE places counting() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
     GRADCOMP_LANE places plus(places a, std::uint32_t n) { return _mm256_add_epi32(a, _mm256_set1_epi32(static_cast<int>(n))); }
     GRADCOMP_LANE places keep_places(mask m, places v) { return _mm256_maskz_compress_epi32(m, v); }
-    GRADCOMP_LANE void store16(std::uint16_t* to, places v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtepi32_epi16(v)); }
-    GRADCOMP_LANE void store32(std::uint32_t* to, places v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
+    GRADCOMP_LANE void store(std::uint16_t* to, places v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtepi32_epi16(v)); }
+    GRADCOMP_LANE void store(std::uint32_t* to, places v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v); }
 };
 #undef GRADCOMP_LANE
 
@@ -155,7 +155,7 @@ GRADCOMP_TARGET_AVX512 [[gnu::always_inline]] inline std::uint32_t list_avx512(c
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < vectors; ++v) {
         _mm512_storeu_si512(value + found, lanes::keep(hit[v], lanes::load(p + v * lanes::width)));
-        lanes::store16(place + found, lanes::keep_places(hit[v], lanes::plus(lanes::counting(), first + static_cast<std::uint32_t>(v * lanes::width))));
+        lanes::store(place + found, lanes::keep_places(hit[v], lanes::plus(lanes::counting(), first + static_cast<std::uint32_t>(v * lanes::width))));
         found += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(hit[v])));
     }
     return found;
@@ -225,13 +225,13 @@ GRADCOMP_TARGET_AVX2 inline std::uint32_t find_avx2(const float* p, std::size_t 
     return found;
 }
 
-template <bool Memory, class T>
-GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* place, std::size_t count, std::uint32_t base, winner_rule<T>& rule, winner_lists<T>& out)
+template <bool Memory, class T, class Index>
+GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* place, std::size_t count, Index base, winner_rule<T>& rule, winner_lists<T, Index>& out)
 {
     using lanes = lanes512<T>;
     using mask = typename lanes::mask;
     const __m512i threshold = lanes::all(rule.threshold), left = lanes::all(rule.left);
-    const winner_lists<T> to = out; // local copies: vector stores may alias anything, and would have all of it read again
+    const winner_lists<T, Index> to = out; // local copies: vector stores may alias anything, and would have all of it read again
     std::uint32_t winners = out.winners, wrong_count = out.wrong;
     std::size_t ties_left = rule.ties;
     for (std::size_t j = 0; j < count; j += lanes::width) {
@@ -247,13 +247,13 @@ GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* pla
             ties_left -= static_cast<std::size_t>(std::popcount(static_cast<unsigned>(taken)));
         }
         _mm512_storeu_si512(to.value + winners, lanes::keep(wins, v));
-        lanes::store32(to.index + winners, lanes::keep_places(wins, index));
+        lanes::store(to.index + winners, lanes::keep_places(wins, index));
         winners += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wins)));
         if constexpr (!Memory) continue;
         const auto wrong = static_cast<mask>((wins ^ lanes::at_least(key, left)) & valid);
         if (wrong != 0) {
             _mm512_storeu_si512(to.wrong_value + wrong_count, lanes::keep(wrong, v));
-            lanes::store16(to.wrong_place + wrong_count, lanes::keep_places(wrong, at));
+            lanes::store(to.wrong_place + wrong_count, lanes::keep_places(wrong, at));
             wrong_count += static_cast<std::uint32_t>(std::popcount(static_cast<unsigned>(wrong)));
         }
     }

@@ -4,7 +4,8 @@
 #include <gradcomp/core/arrival.hpp>
 #include <gradcomp/core/codes.hpp>
 #include <gradcomp/core/layout.hpp>
-#include <gradcomp/exec/cpu/scatter.hpp>
+#include <gradcomp/core/text.hpp>
+#include <gradcomp/exec/cpu/indexed_messages.hpp>
 #include <gradcomp/exec/cpu/select.hpp>
 #include <gradcomp/exec/engines.hpp>
 
@@ -43,20 +44,19 @@ private:
     std::size_t at_;
 };
 
-/// Takes `kept` elements of a selection back; `index` counts within the selection, ascends, and counts within the layout afterwards.
+/// Takes back the elements of a selection that its indices name.
 template <class T, class Rules>
-void take_back_all(const layout& where, const selection& s, const Rules& rules, std::uint32_t* index, T* value, std::size_t kept, non_finite policy)
+void take_back_all(const layout& where, const selection& s, const Rules& rules, const index_form& form, const std::byte* index, T* value, std::size_t kept, non_finite policy)
 {
     segment_walk walk(where, s);
-    for (std::size_t j = 0; j < kept;) {
-        const gradcomp::segment& piece = walk.find(index[j]);
-        const auto rule = rules(piece);
-        const auto again = rule.again();
-        for (; j < kept && index[j] - piece.first < piece.size; ++j) {
-            take_back(rule, again, index[j] - piece.first, value[j], policy);
-            index[j] += static_cast<std::uint32_t>(s.position);
+    each_index_run(form, index, 0, kept, [&](auto places, std::size_t base, std::size_t from, std::size_t to) {
+        for (std::size_t j = from; j < to;) {
+            const gradcomp::segment& piece = walk.find(base + places[j]);
+            const auto rule = rules(piece);
+            const auto again = rule.again();
+            for (; j < to && base + places[j] - piece.first < piece.size; ++j) take_back(rule, again, base + places[j] - piece.first, value[j], policy);
         }
-    }
+    });
 }
 
 /// Everything stays behind; rates[i] is element i's rate of arrival.
@@ -103,7 +103,7 @@ template <class T> struct measure_tiles : stateless_chooser<measure_tiles<T>> {
 /// Memory: a rate an element, and a selection's workspace.
 template <class T> class adaptive_engine<cpu_team, T> : public indexed_messages<T> {
 public:
-    adaptive_engine(const cpu_team& team, const layout& where)
+    adaptive_engine(const cpu_team& team, const layout& where) : indexed_messages<T>(where)
     {
         std::size_t n = 0, k = 0;
         for (const selection& s : where.selections) n = std::max(n, s.size), k = std::max(k, s.kept);
@@ -112,11 +112,12 @@ public:
     }
 
     template <class Rules>
-    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::uint32_t* index,
+    sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, T* message, std::byte* index,
         const sweep_options& options)
     {
         sweep_tally tally;
-        for (const selection& s : where.selections) {
+        for (std::size_t n = 0; n < where.selections.size(); ++n) {
+            const selection& s = where.selections[n];
             for (std::size_t at = s.begin; at < s.end; ++at) {
                 const gradcomp::segment& piece = where.segments[at];
                 detail::list_rates<T> list;
@@ -129,9 +130,10 @@ public:
             rates.gradient = rates_.data();
             const auto rule = [&](std::size_t) { return rates; };
             const exec::segment all{s.size, 0};
-            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, s.kept, key.stream(now.step, s.key, purpose::sample), index + s.payload, message + s.payload,
+            std::byte* const mine = this->indices(n, index);
+            fallbacks_ += select_top_k(team, std::span(&all, 1), rule, rule, s.kept, key.stream(now.step, s.key, purpose::sample), this->form(n), mine, message + s.payload,
                 *work_, {.bad_elements = non_finite::propagate}).fallback;
-            detail::take_back_all(where, s, rules, index + s.payload, message + s.payload, s.kept, options.bad_elements);
+            detail::take_back_all(where, s, rules, this->form(n), mine, message + s.payload, s.kept, options.bad_elements);
         }
         return tally;
     }
@@ -144,9 +146,11 @@ private:
 };
 
 /// Every pass reads p: measure, count, select, and then take back. The room for measures is 12 bytes a tile (double: 16).
-template <class T> class threshold_engine<cpu_team, T> {
+template <class T> class threshold_engine<cpu_team, T> : indexed_messages<T> {
 public:
-    threshold_engine(const cpu_team& team, const layout& where)
+    using indexed_messages<T>::index_bytes;
+
+    threshold_engine(const cpu_team& team, const layout& where) : indexed_messages<T>(where)
     {
         std::size_t n = 0, k = 0, segments = 0, tiles = 0;
         for (const selection& s : where.selections) {
@@ -154,7 +158,7 @@ public:
             for (std::size_t at = s.begin; at < s.end; ++at) mine += tiles_of(where.segments[at]);
             n = std::max(n, s.size), k = std::max(k, s.kept), segments = std::max(segments, s.end - s.begin), tiles = std::max(tiles, mine);
         }
-        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, static_cast<std::uint32_t>(piece.first)});
+        for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, piece.first});
         largest_ = host_buffer<T>(tiles);
         squares_ = host_buffer<double>(tiles);
         work_.emplace(n, k, team.threads(), segments);
@@ -162,7 +166,7 @@ public:
 
     template <class Rules>
     sweep_tally encode(const cpu_team& team, const layout& where, const Rules& rules, const step_state<T>& now, const choice_key& key, const magnitude_limit& limit, T* message,
-        std::uint32_t* index, std::uint32_t* count, const sweep_options& options)
+        std::byte* index, std::uint32_t* count, const sweep_options& options)
     {
         sweep_tally tally;
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
@@ -172,12 +176,11 @@ public:
             const std::size_t reach = count_reaching(where, s, again, least, options.bad_elements), kept = std::min(reach, s.kept);
             unsent_ += reach - kept;
             T* const value = message + s.payload;
-            std::uint32_t* const places = index + s.payload;
+            std::byte* const mine = this->indices(n, index);
             fallbacks_ += select_top_k(team, std::span<const exec::segment>(pieces_).subspan(s.begin, s.end - s.begin), again, again, kept,
-                key.stream(now.step, s.key, purpose::sample), places, value, *work_, {.bad_elements = options.bad_elements}).fallback;
-            detail::take_back_all(where, s, rules, places, value, kept, options.bad_elements);
+                key.stream(now.step, s.key, purpose::sample), this->form(n), mine, value, *work_, {.bad_elements = options.bad_elements}).fallback;
+            detail::take_back_all(where, s, rules, this->form(n), mine, value, kept, options.bad_elements);
             std::fill(value + kept, value + s.kept, T(0));
-            std::fill(places + kept, places + s.kept, 0u);
             count[n] = static_cast<std::uint32_t>(kept);
         }
         return tally;
@@ -186,25 +189,22 @@ public:
     std::uint64_t unsent() const { return unsent_; }
 
     /// @throws error bad_message for a count above the room, indices that are out of range or not ascending, or room that is not zero.
-    static void check(const cpu_team&, const layout& where, const T* message, const std::uint32_t* index, const std::uint32_t* count)
+    void check(const cpu_team&, const layout& where, const T* message, const std::byte* index, const std::uint32_t* count) const
     {
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
             if (count[n] > s.kept)
                 throw error(error_code::bad_message, "count[" + std::to_string(n) + "]", std::to_string(count[n]), "must be at most " + std::to_string(s.kept));
-            check_indices(s, count[n], index);
+            check_indices(this->form(n), count[n], this->indices(n, index), s.payload);
             for (std::size_t j = s.payload + count[n]; j < s.payload + s.kept; ++j)
-                if (index[j] != 0 || bits_of(message[j]) != 0)
-                    throw error(error_code::bad_message, "index[" + std::to_string(j) + "]", std::to_string(index[j]), "must be 0 behind the last element, as its value");
+                if (bits_of(message[j]) != 0)
+                    throw error(error_code::bad_message, "value[" + std::to_string(j) + "]", text_of(static_cast<double>(message[j])), "must be 0 behind the last element");
         }
     }
     template <class Target>
-    static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index, const std::uint32_t* count)
+    void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::byte* index, const std::uint32_t* count) const
     {
-        for (std::size_t n = 0; n < where.selections.size(); ++n) {
-            const selection& s = where.selections[n];
-            exec::scatter(team, target, index + s.payload, message + s.payload, count[n], place_of(where, s));
-        }
+        for (std::size_t n = 0; n < where.selections.size(); ++n) this->scatter_selection(team, where, n, target, message, index, count[n]);
     }
 
 private:

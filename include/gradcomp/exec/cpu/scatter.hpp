@@ -15,6 +15,9 @@
 
 namespace gradcomp::exec {
 
+/// Bytes of a dense vector that is stored past the caches.
+inline constexpr std::size_t beyond_caches = std::size_t{16} << 20;
+
 namespace detail {
 
 template <class Target, class T> struct apply_body {
@@ -61,32 +64,11 @@ template <class T, target<T> Target> void apply_run(const cpu_team& team, Target
     });
 }
 
-/// to(place(index[j]), value[j]) for j in [0, count). Indices differ from each other, so members never meet.
-template <class T, target<T> Target, class Place>
-void scatter(const cpu_team& team, Target to, const std::uint32_t* index, const T* value, std::size_t count, Place place)
-{
-    const std::size_t members = team.members_for(count);
-    team.run(members, [&](std::size_t t) {
-        const std::size_t begin = count / members * t, end = t + 1 == members ? count : count / members * (t + 1);
-        for (std::size_t j = begin; j < end; ++j) to(place(index[j]), value[j]);
-    });
-}
-
 /// Bytes that a message does not use are zeros.
 inline void clear(const cpu_team&, std::byte* at, std::size_t bytes)
 {
     if (bytes > 0) std::memset(at, 0, bytes);
 }
-
-/// Messages that name their coordinates, by indices that count within the layout.
-template <class T> struct indexed_messages {
-    /// @throws error bad_message for indices that are out of range or not ascending.
-    static void check(const cpu_team&, const layout& where, const std::uint32_t* index) { check_indices(where, index); }
-    template <class Target> static void scatter(const cpu_team& team, const layout& where, const Target& target, const T* message, const std::uint32_t* index)
-    {
-        for (const selection& s : where.selections) exec::scatter(team, target, index + s.payload, message + s.payload, s.kept, place_of(where, s));
-    }
-};
 
 } // namespace gradcomp::exec
 

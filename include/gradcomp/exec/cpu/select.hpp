@@ -143,10 +143,12 @@ bits_t<T> exact_threshold(const cpu_team& team, std::size_t members, std::span<c
                 at_level(team.level(), count_body<T, std::remove_const_t<decltype(rule)>>{rule, begin, end, policy, digit, prefix, workspace.counts[t].get()});
             });
         });
-        digit_counts& sum = *workspace.counts[0];
-        for (std::size_t t = 1; t < members; ++t)
-            for (std::size_t v = 0; v < 2048; ++v) sum.at[0][v] += static_cast<std::uint32_t>(workspace.counts[t]->of(v));
-        prefix = static_cast<bits_t<T>>(prefix << radix<T>::width(digit)) | static_cast<bits_t<T>>(sum.find(k));
+        const auto of = [&](std::size_t v) {
+            std::size_t sum = 0;
+            for (std::size_t t = 0; t < members; ++t) sum += workspace.counts[t]->of(v);
+            return sum;
+        };
+        prefix = static_cast<bits_t<T>>(prefix << radix<T>::width(digit)) | static_cast<bits_t<T>>(digit_counts::find(k, of));
     }
     return prefix;
 }
@@ -182,23 +184,34 @@ template <class T> void share_winners(std::size_t members, std::size_t k, bits_t
     for (std::size_t t = 0; t < members; ++t) left -= workspace.ties[t] = std::min(left, workspace.ties[t]);
 }
 
-/// All members write their part of the message at once.
-template <class T, class RuleOf>
-void write_message(const cpu_team& team, std::size_t members, std::span<const segment> segments, const RuleOf& rule_of, bits_t<T> threshold,
-    std::uint32_t* index, T* value, std::size_t k, top_k_workspace<T>& workspace)
+/// Zeros where a message needs them before its indices are written: counts of tiles, and what lies behind the last of k indices.
+inline void clear_around_indices(const index_form& form, std::size_t k, std::byte* at)
 {
-    const bool past_caches = k > (std::size_t{1} << 18);
+    const std::size_t end = form.first() + form.width * k;
+    if (form.bytes() == 0) return;
+    std::memset(at, 0, form.first());
+    std::memset(at + end, 0, form.bytes() - end);
+}
+
+/// All members write their part of the message at once.
+template <class Index, class T, class RuleOf>
+void write_message(const cpu_team& team, std::size_t members, std::span<const segment> segments, const RuleOf& rule_of, bits_t<T> threshold, const index_form& form,
+    std::byte* index, T* value, std::size_t k, top_k_workspace<T>& workspace)
+{
+    auto* const counts = form.tiles > 0 ? reinterpret_cast<std::uint32_t*>(index) : nullptr;
     team.run(members, [&](std::size_t t) {
         std::size_t first = 0;
         for (std::size_t before = 0; before < t; ++before) first += workspace.winners[before] + workspace.ties[before];
         const candidate_list<T>& list = workspace.lists[t];
-        write_winners<T>(team.level(), list, segments, rule_of, {threshold, list.limits().high, workspace.ties[t]}, index + first, value + first, past_caches);
+        write_winners<Index, T>(team.level(), list, segments, rule_of, {threshold, list.limits().high, workspace.ties[t]},
+            {index + form.first() + first * sizeof(Index), value + first, counts, k > (std::size_t{1} << 18)});
     });
 }
 
 } // namespace detail
 
-/// Sweeps all segments as ONE selection and writes the k entries of the largest |p|, in index order, to index[0..k) and value[0..k).
+/// Sweeps all segments as ONE selection and writes the k entries of the largest |p|, in index order: values to value[0..k), indices in their form, with
+/// zeros in what room is left.
 ///
 /// NaN > Inf > finite; ties at the threshold go to the lowest index. Segments are in ascending order of `first` and do not overlap.
 /// rule_of(s) is segment s's sweep_rule (streams at its element 0). again_of(s) is a sweep_rule without outputs that reads p again after
@@ -208,10 +221,10 @@ void write_message(const cpu_team& team, std::size_t members, std::span<const se
 ///
 /// Set, order, values and memory do not depend on threads, instruction set or sampling. Allocates nothing. Complexity: one pass over the
 /// streams and two over about k entries of 6 bytes (float); where the sample misses, four to seven more reads of p.
-/// @pre k <= total size < 2^32, and the workspace is large enough
+/// @pre k <= total size < 2^33, k <= form.kept, form.size is above every index, `index` is aligned to 4 bytes, and the workspace is large enough
 template <class T, class RuleOf, class AgainOf>
 select_report select_top_k(const cpu_team& team, std::span<const segment> segments, const RuleOf& rule_of, const AgainOf& again_of, std::size_t k,
-    const random_stream& sample, std::uint32_t* index, T* value, top_k_workspace<T>& workspace, sweep_options options = {})
+    const random_stream& sample, const index_form& form, std::byte* index, T* value, top_k_workspace<T>& workspace, sweep_options options = {})
 {
     using rule_type = std::remove_cvref_t<decltype(rule_of(0))>;
     constexpr bool leaves_early = detail::settles_early<rule_type>();
@@ -224,6 +237,7 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
                                                    : sample_bracket<T>(team, segments, rule_of, n, k, sample, options.bad_elements, workspace.sample);
     for (std::size_t t = 0; t < members; ++t) workspace.lists[t].start(team.level(), limits, n, k, leaves_early);
     report.tally = detail::list_candidates<T>(team, members, segments, n, rule_of, workspace.lists, options);
+    detail::clear_around_indices(form, k, index);
     if (k == 0) return report;
     for (std::size_t t = 0; t < members; ++t) {
         listed += workspace.lists[t].size();
@@ -243,7 +257,9 @@ select_report select_top_k(const cpu_team& team, std::span<const segment> segmen
     if (k < n) detail::share_winners<T>(members, k, threshold, workspace);
     else // a threshold of 0 that everything may equal
         for (std::size_t t = 0; t < members; ++t) workspace.winners[t] = 0, workspace.ties[t] = workspace.lists[t].size();
-    detail::write_message<T>(team, members, segments, rule_of, threshold, index, value, k, workspace);
+    const auto write = form.width == 2 ? detail::write_message<std::uint16_t, T, RuleOf>
+                     : form.width == 4 ? detail::write_message<std::uint32_t, T, RuleOf> : detail::write_message<std::uint64_t, T, RuleOf>;
+    write(team, members, segments, rule_of, threshold, form, index, value, k, workspace);
     return report;
 }
 

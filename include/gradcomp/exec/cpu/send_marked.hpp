@@ -1,10 +1,13 @@
 /// @file A subset of coordinates as one bit an element, and the sweep that sends the marked ones in index order.
 #pragma once
 
+#include <gradcomp/core/index_code.hpp>
 #include <gradcomp/core/permutation.hpp>
 #include <gradcomp/exec/cpu/sweep.hpp>
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace gradcomp::exec {
 
@@ -54,14 +57,34 @@ private:
     std::vector<std::uint64_t> bits_;
 };
 
-/// Chooser: marked elements go to payload in index order as factor * p, with their numbers where `index` is given.
+namespace detail {
+
+/// The marked coordinates of a selection in the form of its message. @pre form.size and form.kept are the subset's
+inline void write_indices(const index_form& form, const marked_subset& subset, std::byte* at)
+{
+    if (form.bytes() == 0) return;
+    std::memset(at + form.bytes() - 4, 0, 4); // an odd number of 16-bit places ends in zeros
+    if (form.width == 4) {
+        auto* index = reinterpret_cast<std::uint32_t*>(at);
+        return subset.for_each(0, form.size, [&](std::size_t i) { *index++ = static_cast<std::uint32_t>(i); });
+    }
+    auto* const counts = reinterpret_cast<std::uint32_t*>(at);
+    auto* place = reinterpret_cast<std::uint16_t*>(at + form.first());
+    for (std::size_t base = 0, tile = 0; base < form.size; base += index_tile, ++tile) {
+        const auto* const before = place;
+        subset.for_each(base, std::min(base + index_tile, form.size), [&](std::size_t i) { *place++ = static_cast<std::uint16_t>(i); });
+        if (form.tiles > 0) counts[tile] = static_cast<std::uint32_t>(place - before);
+    }
+}
+
+} // namespace detail
+
+/// Chooser: marked elements go to payload in index order as factor * p.
 template <class T> struct send_marked : stateless_chooser<send_marked<T>> {
     const marked_subset* subset = nullptr;
     std::size_t first = 0;           ///< the sweep's element 0 in the selection
     T factor = 1;
     T* payload = nullptr;            ///< the message of the selection
-    std::uint32_t* index = nullptr;  ///< its indices, or null when every rank draws the same subset
-    std::uint32_t index_offset = 0;  ///< added to each index
     std::size_t at = 0;              ///< next place in the message
 
     send_marked part(std::size_t, std::size_t begin, std::size_t) const
@@ -77,7 +100,6 @@ template <class T> struct send_marked : stateless_chooser<send_marked<T>> {
             if (at == before) std::fill(c, c + count, T(0));
             const T share = factor == T(1) ? p[i - begin] : factor * p[i - begin];
             c[i - begin] = payload[at] = share;
-            if (index) index[at] = static_cast<std::uint32_t>(i) + index_offset;
             ++at;
         });
         return at == before ? taken::none : taken::some;

@@ -34,18 +34,18 @@ __global__ void __launch_bounds__(apply_threads) take_back_blocks_kernel(packed_
 {
     if (!begin(over.rule)) return;
     each_place(tiles, selections, [&](const device_selection& s, std::uint32_t, std::size_t j) {
-        const std::size_t position = number[(s.payload + j) / block] * block + j % block;
+        const std::size_t position = std::size_t{number[(s.payload + j) / block]} * block + j % block;
         message[s.payload + j] = position < s.size ? take_back(over, pieces, s, position, mends) : T(0);
     });
 }
 
 template <class T, class Target>
 __global__ void __launch_bounds__(apply_threads) scatter_chosen_blocks_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, std::size_t block,
-    const T* message, const std::uint32_t* number)
+    const T* message, wire_indices numbers)
 {
     if (!begin(to)) return;
-    each_place(tiles, selections, [&](const device_selection& s, std::uint32_t, std::size_t j) {
-        const std::size_t position = number[(s.payload + j) / block] * block + j % block;
+    each_place(tiles, selections, [&](const device_selection& s, std::uint32_t number, std::size_t j) {
+        const std::size_t position = numbers(s, number, j / block) * block + j % block;
         if (position < s.size) to(packed_place(pieces, s.begin, s.end, position), message[s.payload + j]);
     });
 }
@@ -57,7 +57,7 @@ template <class T> class block_norm_engine<cuda_stream, T> {
 public:
     block_norm_engine(const cuda_stream& on, const layout& where, std::size_t block)
         : block_(block), lists_(lists_of(where, [block](const selection& s) {
-              return selection{.size = (s.size + block - 1) / block, .kept = s.kept / block, .position = 0, .payload = s.payload / block};
+              return selection{.size = (s.size + block - 1) / block, .kept = s.kept / block, .payload = s.payload / block};
           })),
           select_(on, lists_), tiles_(where), messages_(where), selections_(selections_on_device(where)), norms_(lists_.size), chosen_(lists_.kept)
     {
@@ -66,7 +66,7 @@ public:
         for (std::size_t n = 0; n < where.selections.size(); ++n) {
             const selection& s = where.selections[n];
             const std::size_t blocks = lists_.selections[n].size;
-            all.push_back({{s.size, s.kept, s.payload, s.position, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)}, lists_.segments[n].offset, blocks});
+            all.push_back({{s.size, s.kept, s.payload, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)}, lists_.segments[n].offset, blocks});
             for (std::size_t t = 0; t * (detail::apply_threads / 8) < blocks; ++t) measured.push_back({static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(t)});
         }
         blocks_ = device_buffer<detail::device_blocks>(all.size());
@@ -75,9 +75,9 @@ public:
         measured_.fill_from(measured.data(), measured.size());
     }
 
-    /// Enqueues the sweep, a read of p, top-k over the norms, and a launch.
+    /// Enqueues the sweep, a read of p, top-k over the norms, and two launches.
     template <class Rule>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* number,
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::byte* number,
         const sweep_options& options)
     {
         if (tiles_.count() == 0) return {};
@@ -87,18 +87,21 @@ public:
             detail::left_behind(rules), tiles_.pieces(), measured_.data(), blocks_.data(), block_, norms_.data(), mends);
         bound_step<listed_rule<double>, T> norms{{}, {nullptr, at.verdict, at.wanted}};
         norms.gradient = norms_.data();
-        select_.encode(on, lists_, packed_rule<decltype(norms)>{norms}, at, key, chosen_.data(), number, {.bad_elements = non_finite::propagate});
+        select_.choose(on, packed_rule<decltype(norms)>{norms}, at, key, chosen_.data(), {.bad_elements = non_finite::propagate});
         detail::take_back_blocks_kernel<<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(
-            rules, tiles_.pieces(), messages_.tiles(), selections_.data(), block_, message, number, mends);
+            rules, tiles_.pieces(), messages_.tiles(), selections_.data(), block_, message, select_.chosen(), mends);
         detail::check_launch("block_top_k");
+        select_.write(on, select_.chosen(), number);
         return {};
     }
-    void check(const cuda_stream& on, const layout&, const std::uint32_t* number) const { select_.check(on, lists_, number); }
-    template <class Target> void scatter(const cuda_stream& on, const layout&, const Target& target, const T* message, const std::uint32_t* number) const
+    std::size_t index_bytes() const { return select_.index_bytes(); }
+    void check(const cuda_stream& on, const layout&, const std::byte* number) const { select_.check(on, lists_, number); }
+    template <class Target> void scatter(const cuda_stream& on, const layout& where, const Target& target, const T* message, const std::byte* number) const
     {
+        if constexpr (is_dense<Target>) clear_dense(on, where, target.to);
         if (messages_.count() == 0) return;
         detail::scatter_chosen_blocks_kernel<<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(
-            target, tiles_.pieces(), messages_.tiles(), selections_.data(), block_, message, number);
+            target, tiles_.pieces(), messages_.tiles(), selections_.data(), block_, message, select_.read(on, number));
         detail::check_launch("scatter_chosen_blocks_kernel");
     }
 

@@ -15,7 +15,7 @@ struct lane_counts {
 };
 static_assert(tile_elements == 16 * tile_threads, "a thread takes four packs of four");
 
-/// The candidates of one selection; `index` may be null. What does not fit is counted all the same, so that the next kernel sees the overflow.
+/// The candidates of one selection, by their places in it. What does not fit is counted all the same, so that the next kernel sees the overflow.
 template <class T> struct lane_list {
     std::uint32_t* index;
     T* value;
@@ -84,7 +84,7 @@ template <class T> struct compact_lane {
 
     /// Writes the candidates behind `offset` others of the selection. What does not fit returns to the memory, so nothing is lost.
     template <class Rule, class Pick>
-    GRADCOMP_DEVICE void emit(const Rule& rule, const tile_range& range, int thread, lane_counts before, lane_counts total, std::uint32_t offset, std::uint32_t numbering,
+    GRADCOMP_DEVICE void emit(const Rule& rule, const tile_range& range, int thread, lane_counts before, lane_counts total, std::uint32_t offset,
         const Pick& pick, const lane_list<T>& list) const
     {
         if (hits == 0) return;
@@ -96,7 +96,7 @@ template <class T> struct compact_lane {
                 if (!(hits >> (4 * v + k) & 1u)) continue;
                 const std::size_t i = position(range, thread, v) + static_cast<std::size_t>(k);
                 if (at < list.capacity) {
-                    if (list.index != nullptr) list.index[at] = numbering + static_cast<std::uint32_t>(range.first + i - range.begin);
+                    list.index[at] = static_cast<std::uint32_t>(range.first + i - range.begin);
                     list.value[at] = pick.sent(p[v].at[k]);
                 } else if constexpr (detail::lane_leaves_early<Rule>) {
                     if (pick.leaves(p[v].at[k])) rule.settle(i, p[v].at[k], T(0));

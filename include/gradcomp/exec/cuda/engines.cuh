@@ -101,8 +101,9 @@ public:
     {
         decode_all(on, where, target, {.first = reinterpret_cast<const std::byte*>(message)});
     }
-    template <class Target> void decode_all(const cuda_stream& on, const layout&, const Target& target, const gathered_messages& all) const
+    template <class Target> void decode_all(const cuda_stream& on, const layout& where, const Target& target, const gathered_messages& all) const
     {
+        if constexpr (is_dense<Target>) clear_dense(on, where, target.to);
         if (messages_.count() == 0) return;
         detail::apply_blocks_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(
             target, now_, key_, tiles_.pieces(), messages_.tiles(), choices_.data(), all);

@@ -1,4 +1,4 @@
-/// @file Indices in their shortest form as CUDA kernels write and read them, the same bytes as core/index_code.hpp.
+/// @file Indices on the wire as CUDA kernels write and read them, the same bytes as core/index_code.hpp. Kernels choose with plain indices of 32 bits.
 #pragma once
 
 #include <gradcomp/core/config.hpp>
@@ -8,44 +8,42 @@
 
 namespace gradcomp::exec {
 
-/// A selection's indices on the wire as kernels see them.
-struct index_form {
-    std::size_t kept = 0, payload = 0, position = 0;
-    std::size_t wire = 0;       ///< its first byte
+/// Where a selection's indices stand.
+struct placed_indices {
+    index_form form;
+    std::size_t payload = 0;    ///< the number of its first index in the message
+    std::size_t wire = 0;       ///< the first byte
     std::size_t first_tile = 0; ///< in the starts of all selections' tiles
-    std::size_t tiles = 0;      ///< counts in front of 16-bit indices; 0: none, one tile holds everything
-    bool is_short = false;
 };
 
-inline std::vector<index_form> index_forms_of(const layout& where)
+/// @throws error size_overflow for a selection whose elements 32 bits do not number.
+inline std::vector<placed_indices> placed_indices_of(const layout& where)
 {
-    std::vector<index_form> forms;
-    std::size_t wire = 0, tiles = 0;
-    for (const selection& s : where.selections) {
-        const bool is_short = has_short_indices(s);
-        const std::size_t mine = is_short ? index_counts(s) / 4 : 0;
-        forms.push_back({s.kept, s.payload, s.position, wire, tiles, mine, is_short});
-        wire += index_bytes(s);
-        tiles += mine;
-    }
-    return forms;
+    std::vector<placed_indices> all;
+    std::size_t tiles = 0;
+    each_index_form(where, [&](const index_form& form, std::size_t wire) {
+        if (form.size > std::size_t{1} << 32)
+            throw error(error_code::size_overflow, "size", std::to_string(form.size), "exec::cuda chooses among at most 2^32 elements");
+        all.push_back({form, where.selections[all.size()].payload, wire, tiles});
+        tiles += form.tiles;
+    });
+    return all;
 }
 
-/// Writes index j of a selection; `index` are its indices, `wire` its zeroed bytes. Whoever holds the first or the last index of a tile adds its part of
+/// Writes index j of `count`; `index` are the selection's, `wire` its zeroed bytes. Whoever holds the first or the last index of a tile adds its part of
 /// the tile's count: add(counter, x), modulo 2^32.
-template <class Add> GRADCOMP_DEVICE void write_index(const index_form& s, const std::uint32_t* index, std::size_t j, std::byte* wire, const Add& add)
+template <class Add> GRADCOMP_DEVICE void write_index(const index_form& form, const std::uint32_t* index, std::size_t count, std::size_t j, std::byte* wire, const Add& add)
 {
-    if (!s.is_short) {
-        reinterpret_cast<std::uint32_t*>(wire)[j] = index[j];
+    const std::uint32_t i = index[j];
+    if (form.width != 2) {
+        reinterpret_cast<std::uint32_t*>(wire)[j * (form.width / 4)] = i;
         return;
     }
-    const auto place_of = [&](std::size_t at) { return index[at] - s.position; };
-    const std::size_t i = place_of(j);
-    reinterpret_cast<std::uint16_t*>(wire + 4 * s.tiles)[j] = static_cast<std::uint16_t>(i % index_tile);
-    if (s.tiles == 0) return;
-    std::uint32_t& count = reinterpret_cast<std::uint32_t*>(wire)[i / index_tile];
-    if (j == 0 || place_of(j - 1) / index_tile != i / index_tile) add(count, 0u - static_cast<std::uint32_t>(j));
-    if (j + 1 == s.kept || place_of(j + 1) / index_tile != i / index_tile) add(count, static_cast<std::uint32_t>(j + 1));
+    reinterpret_cast<std::uint16_t*>(wire + form.first())[j] = static_cast<std::uint16_t>(i % index_tile);
+    if (form.tiles == 0) return;
+    std::uint32_t& counter = reinterpret_cast<std::uint32_t*>(wire)[i / index_tile];
+    if (j == 0 || index[j - 1] / index_tile != i / index_tile) add(counter, 0u - static_cast<std::uint32_t>(j));
+    if (j + 1 == count || index[j + 1] / index_tile != i / index_tile) add(counter, static_cast<std::uint32_t>(j + 1));
 }
 
 /// Where each tile begins, by a block of threads (select_block.hpp); counts are cut so that no sum runs over. @return whether they add up to `kept`
@@ -68,16 +66,40 @@ template <class Block> GRADCOMP_DEVICE bool sum_counts(const Block& block, const
 }
 
 /// Index j of a selection; whether indices ascend inside it is for the check of the indices to say.
-GRADCOMP_HD inline std::uint32_t read_index(const index_form& s, const std::uint32_t* starts, const std::byte* wire, std::size_t j)
+GRADCOMP_HD inline std::size_t read_index(const index_form& form, const std::uint32_t* starts, const std::byte* wire, std::size_t j)
 {
-    if (!s.is_short) return reinterpret_cast<const std::uint32_t*>(wire)[j];
-    std::size_t low = 0, high = s.tiles;
+    const auto* const words = reinterpret_cast<const std::uint32_t*>(wire);
+    if (form.width == 8) return words[2 * j] | static_cast<std::uint64_t>(words[2 * j + 1]) << 32;
+    if (form.width == 4) return words[j];
+    std::size_t low = 0, high = form.tiles;
     while (high > low + 1) { // the last tile that begins at or before j
         const std::size_t middle = (low + high) / 2;
         if (starts[middle] <= j) low = middle;
         else high = middle;
     }
-    return static_cast<std::uint32_t>(s.position + low * index_tile + reinterpret_cast<const std::uint16_t*>(wire + 4 * s.tiles)[j]);
+    return low * index_tile + reinterpret_cast<const std::uint16_t*>(wire + form.first())[j];
+}
+
+/// Whether what must be zero behind the last of `count` indices is zero, as far as place j of `form.kept` sees it. @pre j >= count or j + 1 == form.kept
+GRADCOMP_HD inline bool is_clear_at(const index_form& form, std::size_t count, const std::byte* wire, std::size_t j)
+{
+    const auto* const halves = reinterpret_cast<const std::uint16_t*>(wire + form.first());
+    const std::size_t each = form.width / 2;
+    std::uint32_t seen = 0;
+    if (j >= count)
+        for (std::size_t h = 0; h < each; ++h) seen |= halves[j * each + h];
+    if (j + 1 == form.kept && form.width == 2 && form.kept % 2 == 1) seen |= halves[form.kept];
+    return seen == 0;
+}
+
+/// Whether index j is right beside the one before it, and what lies behind the last one is zero. @pre counts add up to `count`
+GRADCOMP_HD inline bool is_index_right(const index_form& form, std::size_t count, const std::uint32_t* starts, const std::byte* wire, std::size_t j)
+{
+    if (j < count) {
+        const std::size_t i = read_index(form, starts, wire, j);
+        if (i >= form.size || (j > 0 && i <= read_index(form, starts, wire, j - 1))) return false;
+    }
+    return (j < count && j + 1 < form.kept) || is_clear_at(form, count, wire, j);
 }
 
 } // namespace gradcomp::exec

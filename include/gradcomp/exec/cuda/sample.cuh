@@ -11,7 +11,7 @@ inline constexpr int select_threads = 512;
 
 /// A selection: what attach() fixes, and behind it what a step finds.
 template <class T> struct device_top_k {
-    std::size_t size, payload, position;
+    std::size_t size, payload;
     std::size_t list, samples;            ///< its first places in the lists and in the sample
     std::uint32_t kept, capacity, sample_lines;
     std::uint32_t begin, end;             ///< pieces

@@ -30,7 +30,7 @@ private:
 
 /// What decoding knows of a selection.
 struct device_selection {
-    std::size_t size = 0, kept = 0, payload = 0, position = 0;
+    std::size_t size = 0, kept = 0, payload = 0;
     std::uint32_t begin = 0, end = 0; ///< its pieces
 };
 
@@ -39,7 +39,7 @@ inline device_buffer<device_selection> selections_on_device(const layout& where)
 {
     std::vector<device_selection> all;
     for (const selection& s : where.selections)
-        all.push_back({s.size, s.kept, s.payload, s.position, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)});
+        all.push_back({s.size, s.kept, s.payload, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)});
     device_buffer<device_selection> memory(all.size());
     memory.fill_from(all.data(), all.size());
     return memory;
@@ -91,32 +91,13 @@ apply_blocks_kernel(Target to, const step_state<T>* now, choice_key key, const p
     }
 }
 
-/// A message that names its coordinates.
-template <class T, class Target>
-__global__ void __launch_bounds__(apply_threads)
-scatter_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, const T* message, const std::uint32_t* index)
-{
-    if (!begin(to)) return;
-    const tile_place place = tiles[blockIdx.x];
-    const device_selection at = selections[place.piece];
-    const std::size_t first = place.number * tile_elements, end = first + tile_elements < at.kept ? first + tile_elements : at.kept;
-    for (std::size_t j = first + threadIdx.x; j < end; j += apply_threads)
-        to(packed_place(pieces, at.begin, at.end, index[at.payload + j] - at.position), message[at.payload + j]);
-}
-
-/// Notes a message whose indices are out of range or do not ascend; nothing of it is applied then.
-template <int Threads>
-__global__ void __launch_bounds__(Threads) check_indices_kernel(const tile_place* tiles, const device_selection* selections, const std::uint32_t* index, device_counts* counts)
+/// The number of a selection and what a kernel wants of each place in its message: f(selection, its number, place).
+template <class F> __device__ void each_place(const tile_place* tiles, const device_selection* selections, const F& f)
 {
     const tile_place place = tiles[blockIdx.x];
-    const device_selection at = selections[place.piece];
+    const device_selection& at = selections[place.piece];
     const std::size_t first = place.number * tile_elements, end = first + tile_elements < at.kept ? first + tile_elements : at.kept;
-    bool wrong = false;
-    for (std::size_t j = first + threadIdx.x; j < end; j += Threads) {
-        const std::uint32_t i = index[at.payload + j];
-        wrong |= i < at.position || i - at.position >= at.size || (j > 0 && i <= index[at.payload + j - 1]);
-    }
-    if (__syncthreads_or(wrong) && threadIdx.x == 0) counts->unreadable = counts->verdict = 1;
+    for (std::size_t j = first + threadIdx.x; j < end; j += apply_threads) f(at, place.piece, j);
 }
 
 } // namespace detail
@@ -133,6 +114,17 @@ template <class F> void for_each(const cuda_stream& on, std::size_t n, const F& 
 inline void clear(const cuda_stream& on, std::byte* at, std::size_t bytes)
 {
     if (bytes > 0) detail::check_cuda(cudaMemsetAsync(at, 0, bytes, on.stream()), "cudaMemsetAsync");
+}
+
+/// Zeros in the elements of a layout's tensors; neighbours in memory at once.
+template <class T> void clear_dense(const cuda_stream& on, const layout& where, T* to)
+{
+    for (std::size_t at = 0; at < where.segments.size();) {
+        const std::size_t begin = where.segments[at].offset;
+        std::size_t end = begin;
+        for (; at < where.segments.size() && where.segments[at].offset == end; ++at) end += where.segments[at].size;
+        clear(on, reinterpret_cast<std::byte*>(to + begin), (end - begin) * sizeof(T));
+    }
 }
 
 } // namespace gradcomp::exec

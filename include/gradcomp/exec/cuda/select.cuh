@@ -71,7 +71,7 @@ compact_kernel(packed_rule<Rule> over, const tile_place* tiles, select_memory<T>
     }
     __syncthreads();
     std::uint32_t offset = before_tile;
-    lane.emit(over.rule, range, thread, before, total, offset, static_cast<std::uint32_t>(s.position), pick, memory.list(s));
+    lane.emit(over.rule, range, thread, before, total, offset, pick, memory.list(s));
     if (mends) count_bad(lane.bad, counts);
 }
 
@@ -87,7 +87,7 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
         const std::uint32_t stored = s.listed < s.capacity ? s.listed : s.capacity;
         for (std::uint32_t j = part.part * select_threads + threadIdx.x; j < stored; j += s.parts * select_threads)
             if (magnitude(list.value[j]) >= s.limits.high)
-                rule.settle(packed_place(memory.pieces, s.begin, s.end, list.index[j] - s.position), list.value[j], T(0));
+                rule.settle(packed_place(memory.pieces, s.begin, s.end, list.index[j]), list.value[j], T(0));
     }
 }
 
@@ -171,10 +171,10 @@ template <class Rule, class T> __global__ void __launch_bounds__(select_threads)
     const bool missed = s.missed();
     const lane_list<T> list = memory.list(s);
     const bits_t<T> left = missed || !lane_leaves_early<Rule> ? bracket<T>::never : s.limits.high;
-    const auto place = [&](std::size_t i) { return missed ? packed_place(memory.pieces, s.begin, s.end, i) : packed_place(memory.pieces, s.begin, s.end, list.index[i] - s.position); };
+    const auto place = [&](std::size_t i) { return packed_place(memory.pieces, s.begin, s.end, missed ? i : list.index[i]); };
     const auto take = [&](std::size_t i, T x, std::uint32_t slot) {
         message[s.payload + slot] = x;
-        index[s.payload + slot] = missed ? static_cast<std::uint32_t>(s.position + i) : list.index[i];
+        index[s.payload + slot] = missed ? static_cast<std::uint32_t>(i) : list.index[i];
         if constexpr (lane_settles<Rule>)
             if (magnitude(x) < left) rule.settle(place(i), x, x); // a winner that stayed in the memory
     };

@@ -62,14 +62,14 @@ marked_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* til
         if (thread == 0) before_tile = earlier;
     }
     __syncthreads();
-    lane.emit(over.rule, range, thread, before, total, before_tile, static_cast<std::uint32_t>(s.at.position), pick,
-        {index == nullptr ? nullptr : index + s.at.payload, message + s.at.payload, static_cast<std::uint32_t>(s.at.kept)});
+    lane.emit(over.rule, range, thread, before, total, before_tile, pick,
+        {index + s.at.payload, message + s.at.payload, static_cast<std::uint32_t>(s.at.kept)});
     if (mends) count_bad(lane.bad, counts);
 }
 
 } // namespace detail
 
-/// Random coordinates. Device memory: one bit an element and 4 bytes a kept one, which decode() reads.
+/// Random coordinates. Device memory: one bit an element and 4 bytes a kept one.
 template <class T> class subset_engine<cuda_stream, T> : public device_indexed_messages<T> {
 public:
     template <class FactorOf> subset_engine(const cuda_stream&, const layout& where, const FactorOf& factor_of) : device_indexed_messages<T>(where), chosen_(where.kept)
@@ -77,7 +77,7 @@ public:
         std::vector<detail::device_subset<T>> all;
         std::size_t words = 0;
         for (const selection& s : where.selections) {
-            all.push_back({{s.size, s.kept, s.payload, s.position, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)}, words, s.key, factor_of(s)});
+            all.push_back({{s.size, s.kept, s.payload, static_cast<std::uint32_t>(s.begin), static_cast<std::uint32_t>(s.end)}, words, s.key, factor_of(s)});
             words += (s.size + 31) / 32;
         }
         bits_ = device_buffer<std::uint32_t>(words);
@@ -86,32 +86,33 @@ public:
         look_back_ = device_buffer<std::byte>(this->tiles_.count() > 0 ? look_back_state::bytes(this->tiles_.count()) : 0);
     }
 
-    /// Enqueues a memset and three launches.
+    /// Enqueues a memset and three launches, and with indices another of each.
     template <class Rule>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* index,
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::byte* index,
         const sweep_options& options)
     {
         const unsigned tiles = this->tiles_.count();
         if (tiles == 0) return {};
         const look_back_state state(look_back_.data(), tiles);
-        std::uint32_t* const drawn = index != nullptr ? index : chosen_.data();
-        indices_ = drawn;
         clear(on, reinterpret_cast<std::byte*>(bits_.data()), bits_.size_bytes());
         detail::reset_tiles_kernel<T><<<detail::blocks_for(tiles, 256), 256, 0, on.stream()>>>(state, tiles);
         detail::mark_kernel<T><<<this->messages_.count(), detail::apply_threads, 0, on.stream()>>>(this->messages_.tiles(), on_device_.data(), at.now, key, bits_.data());
-        detail::marked_kernel<<<tiles, tile_threads, 0, on.stream()>>>(rules, this->tiles_.pieces(), this->tiles_.tiles(), on_device_.data(), bits_.data(), state, message, drawn,
+        detail::marked_kernel<<<tiles, tile_threads, 0, on.stream()>>>(rules, this->tiles_.pieces(), this->tiles_.tiles(), on_device_.data(), bits_.data(), state, message, chosen_.data(),
             options.bad_elements != non_finite::propagate, on.counts());
         detail::check_launch("rand_k");
+        if (index != nullptr) this->write(on, chosen_.data(), index);
         return {};
     }
     /// By the coordinates that encode() noted last.
-    template <class Target> void decode(const cuda_stream& on, const layout& where, const Target& target, const T* message) const { this->scatter(on, where, target, message, indices_); }
+    template <class Target> void decode(const cuda_stream& on, const layout& where, const Target& target, const T* message) const 
+    {
+        this->scatter_from(on, where, target, message, plain_indices{chosen_.data()});
+    }
 
 private:
     device_buffer<detail::device_subset<T>> on_device_;
     device_buffer<std::uint32_t> bits_, chosen_;
     device_buffer<std::byte> look_back_;
-    const std::uint32_t* indices_ = nullptr;
 };
 
 } // namespace gradcomp::exec

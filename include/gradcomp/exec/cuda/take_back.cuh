@@ -30,15 +30,6 @@ template <class Of> layout lists_of(const layout& where, const Of& of)
 
 namespace detail {
 
-/// The number of a selection and what a kernel wants of each place in its message: f(selection, its number, place).
-template <class F> __device__ void each_place(const tile_place* tiles, const device_selection* selections, const F& f)
-{
-    const tile_place place = tiles[blockIdx.x];
-    const device_selection& at = selections[place.piece];
-    const std::size_t first = place.number * tile_elements, end = first + tile_elements < at.kept ? first + tile_elements : at.kept;
-    for (std::size_t j = first + threadIdx.x; j < end; j += apply_threads) f(at, place.piece, j);
-}
-
 /// Moves the element at a position of a selection from the memory, where there is one. @return it
 template <class Rule> __device__ typename Rule::value_type take_back(const packed_rule<Rule>& over, const piece* pieces, const device_selection& s, std::size_t position, bool mends)
 {
@@ -54,13 +45,12 @@ template <class Rule> __device__ typename Rule::value_type take_back(const packe
 /// Elements by their indices; behind `counts` of them, where that is given, zeros.
 template <class Rule, class T>
 __global__ void __launch_bounds__(apply_threads) take_back_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* tiles, const device_selection* selections,
-    const std::uint32_t* counts, T* message, std::uint32_t* index, bool mends)
+    const std::uint32_t* counts, T* message, const std::uint32_t* index, bool mends)
 {
     if (!begin(over.rule)) return;
     each_place(tiles, selections, [&](const device_selection& s, std::uint32_t number, std::size_t j) {
         const bool sent = counts == nullptr || j < counts[number];
-        message[s.payload + j] = sent ? take_back(over, pieces, s, index[s.payload + j] - s.position, mends) : T(0);
-        if (!sent) index[s.payload + j] = 0;
+        message[s.payload + j] = sent ? take_back(over, pieces, s, index[s.payload + j], mends) : T(0);
     });
 }
 
@@ -97,9 +87,9 @@ public:
         streams_.fill_from(streams.data(), streams.size());
     }
 
-    /// Enqueues the sweep, top-k over the rates, and a launch.
+    /// Enqueues the sweep, top-k over the rates, and two launches.
     template <class Rule>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::uint32_t* index,
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::byte* index,
         const sweep_options& options)
     {
         if (this->tiles_.count() == 0) return {};
@@ -107,10 +97,11 @@ public:
         listed_rule<T> rates;
         rates.gradient = rates_.data();
         const auto bound = bind_step(on, rates, at);
-        select_.encode(on, lists_, packed_rule<std::remove_const_t<decltype(bound)>>{bound}, at, key, message, index, {.bad_elements = non_finite::propagate});
+        select_.choose(on, packed_rule<std::remove_const_t<decltype(bound)>>{bound}, at, key, message, {.bad_elements = non_finite::propagate});
         detail::take_back_kernel<<<this->messages_.count(), detail::apply_threads, 0, on.stream()>>>(rules, this->tiles_.pieces(), this->messages_.tiles(), this->selections_.data(),
-            nullptr, message, index, options.bad_elements != non_finite::propagate);
+            nullptr, message, select_.chosen(), options.bad_elements != non_finite::propagate);
         detail::check_launch("take_back_kernel");
+        this->write(on, select_.chosen(), index);
         return {};
     }
 

@@ -62,37 +62,14 @@ template <class T> __global__ void admit_kernel(select_memory<T> memory, const d
     if (s.listed > room) atomicAdd(&counts->unsent, static_cast<unsigned long long>(s.listed - room));
 }
 
-/// Notes a message whose counts, indices or room cannot be right; nothing of it is applied then.
-template <class T>
-__global__ void __launch_bounds__(apply_threads)
-check_counted_kernel(const tile_place* tiles, const device_selection* selections, const T* message, const std::uint32_t* index, const std::uint32_t* count, device_counts* counts)
-{
-    bool wrong = false;
-    each_place(tiles, selections, [&](const device_selection& s, std::uint32_t number, std::size_t j) {
-        const std::uint32_t i = index[s.payload + j];
-        wrong |= count[number] > s.kept;
-        if (j < count[number]) wrong |= i < s.position || i - s.position >= s.size || (j > 0 && i <= index[s.payload + j - 1]);
-        else wrong |= i != 0 || bits_of(message[s.payload + j]) != 0;
-    });
-    if (__syncthreads_or(wrong) && threadIdx.x == 0) counts->unreadable = counts->verdict = 1;
-}
-
-template <class T, class Target>
-__global__ void __launch_bounds__(apply_threads) scatter_counted_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, const T* message,
-    const std::uint32_t* index, const std::uint32_t* count)
-{
-    if (!begin(to)) return;
-    each_place(tiles, selections, [&](const device_selection& s, std::uint32_t number, std::size_t j) {
-        if (j < count[number]) to(packed_place(pieces, s.begin, s.end, index[s.payload + j] - s.position), message[s.payload + j]);
-    });
-}
-
 } // namespace detail
 
 /// Device memory: top-k's, and 12 bytes (double: 16) for 256 elements.
-template <class T> class threshold_engine<cuda_stream, T> {
+template <class T> class threshold_engine<cuda_stream, T> : device_indexed_messages<T> {
 public:
-    threshold_engine(const cuda_stream& on, const layout& where) : select_(on, where), tiles_(where), messages_(where), selections_(selections_on_device(where))
+    using device_indexed_messages<T>::index_bytes;
+
+    threshold_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where), select_(on, where)
     {
         std::vector<detail::device_limit> limits;
         std::vector<detail::measured_piece> pieces;
@@ -117,19 +94,19 @@ public:
         squares_ = device_buffer<double>(tiles);
     }
 
-    /// Enqueues the sweep, a read of p, top-k without its sample, and three launches.
+    /// Enqueues the sweep, a read of p, top-k without its sample, and four launches.
     template <class Rule>
     enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>&, const choice_key&, const magnitude_limit& limit, T* message,
-        std::uint32_t* index, std::uint32_t* count, const sweep_options& options)
+        std::byte* index, std::uint32_t* count, const sweep_options& options)
     {
         const auto selections = static_cast<unsigned>(limits_.size());
-        if (tiles_.count() == 0) {
+        if (this->tiles_.count() == 0) {
             clear(on, reinterpret_cast<std::byte*>(count), selections * sizeof(std::uint32_t));
             return {};
         }
         const bool mends = options.bad_elements != non_finite::propagate;
         const auto left = detail::left_behind(rules);
-        sweep(on, rules, tiles_, detail::make_lane_none{}, 0, options);
+        sweep(on, rules, this->tiles_, detail::make_lane_none{}, 0, options);
         detail::measure_kernel<<<static_cast<unsigned>(measured_.size()), tile_elements / 1024 * warp_lanes, 0, on.stream()>>>(left, pieces_.data(), measured_.data(), largest_.data(), squares_.data(), mends);
         const auto bracket = [&](const detail::select_memory<T>& memory) {
             detail::limit_kernel<<<selections, detail::select_threads, 0, on.stream()>>>(memory, limits_.data(), limit, largest_.data(), squares_.data());
@@ -137,30 +114,22 @@ public:
         const auto admit = [&](const detail::select_memory<T>& memory) {
             detail::admit_kernel<<<detail::blocks_for(selections, 256), 256, 0, on.stream()>>>(memory, limits_.data(), count, on.counts());
         };
-        select_.select(on, left, message, index, mends, bracket, admit);
-        detail::take_back_kernel<<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(rules, tiles_.pieces(), messages_.tiles(), selections_.data(), count, message, index, mends);
+        select_.select(on, left, message, mends, bracket, admit);
+        detail::take_back_kernel<<<this->messages_.count(), detail::apply_threads, 0, on.stream()>>>(
+            rules, this->tiles_.pieces(), this->messages_.tiles(), this->selections_.data(), count, message, select_.chosen(), mends);
         detail::check_launch("threshold");
+        this->write(on, select_.chosen(), index, count);
         return {};
     }
 
-    void check(const cuda_stream& on, const layout&, const T* message, const std::uint32_t* index, const std::uint32_t* count) const
+    void check(const cuda_stream& on, const layout&, const T* message, const std::byte* index, const std::uint32_t* count) const { this->check_counted(on, message, index, count); }
+    template <class Target> void scatter(const cuda_stream& on, const layout& where, const Target& target, const T* message, const std::byte* index, const std::uint32_t* count) const
     {
-        if (messages_.count() == 0) return;
-        detail::check_counted_kernel<<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(messages_.tiles(), selections_.data(), message, index, count, on.counts());
-        detail::check_launch("check_counted_kernel");
-    }
-    template <class Target> void scatter(const cuda_stream& on, const layout&, const Target& target, const T* message, const std::uint32_t* index, const std::uint32_t* count) const
-    {
-        if (messages_.count() == 0) return;
-        detail::scatter_counted_kernel<<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), messages_.tiles(), selections_.data(), message, index, count);
-        detail::check_launch("scatter_counted_kernel");
+        this->scatter_from(on, where, target, message, this->read(on, index, count));
     }
 
 private:
     top_k_engine<cuda_stream, T> select_;
-    device_tiles tiles_;
-    message_tiles messages_;
-    device_buffer<device_selection> selections_;
     device_buffer<detail::device_limit> limits_;
     device_buffer<detail::measured_piece> pieces_;
     device_buffer<tile_place> measured_;

@@ -1,4 +1,4 @@
-/// @file The top-k engine of exec::cuda: memory in attach(), eight launches a step for float, however many tensors.
+/// @file The top-k engine of exec::cuda: memory in attach(), nine launches a step for float, however many tensors.
 #pragma once
 
 #include <gradcomp/exec/cuda/indexed_messages.cuh>
@@ -13,15 +13,15 @@ namespace gradcomp::exec {
 /// The k largest of each selection.
 template <class T> class top_k_engine<cuda_stream, T> : public device_indexed_messages<T> {
 public:
-    /// Device memory: about (sizeof(T) + 4) * (3 k + 131072) bytes a selection (6 k where fewer than 1 in 2000 is sent), and its share of 24 KB.
-    top_k_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where)
+    /// Device memory: about (sizeof(T) + 4) * (3 k + 131072) bytes a selection (6 k where fewer than 1 in 2000 is sent), 4 k, and its share of 24 KB.
+    top_k_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where), chosen_(where.kept)
     {
         std::vector<detail::device_top_k<T>> all;
         std::vector<detail::select_part> parts;
         std::size_t listed = 0, sampled = 0;
         for (const selection& s : where.selections) {
             detail::device_top_k<T> one{};
-            one.size = s.size, one.payload = s.payload, one.position = s.position;
+            one.size = s.size, one.payload = s.payload;
             one.kept = static_cast<std::uint32_t>(s.kept), one.begin = static_cast<std::uint32_t>(s.begin), one.end = static_cast<std::uint32_t>(s.end), one.key = s.key;
             one.sample_lines = s.size <= 8192 || s.kept >= s.size ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(s.size / 32, 4096, 32768) / sample_line);
             one.capacity = static_cast<std::uint32_t>(candidates_for(one.sample_lines, s.size, s.kept));
@@ -46,26 +46,35 @@ public:
         look_back_ = device_buffer<std::byte>(tile_bytes);
     }
 
-    /// Enqueues D + 5 launches, D = 3 digits for float and 6 for double.
-    /// @tparam U of the model, which is not T where T are numbers about its elements
-    template <class Rule, class U>
-    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<U>& at, const choice_key& key, T* message, std::uint32_t* index,
+    /// Enqueues D + 6 launches and a memset, D = 3 digits for float and 6 for double.
+    template <class Rule>
+    enqueued encode(const cuda_stream& on, const layout&, const packed_rule<Rule>& rules, const device_step<T>& at, const choice_key& key, T* message, std::byte* index,
         const sweep_options& options)
+    {
+        choose(on, rules, at, key, message, options);
+        this->write(on, chosen_.data(), index);
+        return {};
+    }
+
+    /// The choice alone: values to `message`, plain indices to chosen().
+    /// @tparam U of the model, which is not T where T are numbers about its elements
+    template <class Rule, class U> void choose(const cuda_stream& on, const packed_rule<Rule>& rules, const device_step<U>& at, const choice_key& key, T* message, const sweep_options& options)
     {
         const bool mends = options.bad_elements != non_finite::propagate;
         const auto sample = [&](const detail::select_memory<T>& memory) {
             detail::sample_kernel<<<memory.selection_count, detail::select_threads, 0, on.stream()>>>(rules, memory, &at.now->step, key, mends);
         };
-        return select(on, rules, message, index, mends, sample, [](const detail::select_memory<T>&) {});
+        select(on, rules, message, mends, sample, [](const detail::select_memory<T>&) {});
     }
+    std::uint32_t* chosen() { return chosen_.data(); }
 
     /// For engines that choose in another way: bracket(memory) enqueues what resets and brackets each selection, admit(memory) what looks at how many
     /// were listed, before any is chosen.
     template <class Rule, class Bracket, class Admit>
-    enqueued select(const cuda_stream& on, const packed_rule<Rule>& rules, T* message, std::uint32_t* index, bool mends, const Bracket& bracket, const Admit& admit)
+    void select(const cuda_stream& on, const packed_rule<Rule>& rules, T* message, bool mends, const Bracket& bracket, const Admit& admit)
     {
         const unsigned tiles = this->tiles_.count();
-        if (tiles == 0) return {};
+        if (tiles == 0) return;
         const auto parts = static_cast<unsigned>(parts_.size()), selections = static_cast<unsigned>(choices_.size());
         const detail::select_memory<T> memory{choices_.data(), histograms_.data(), counts_.data(), parts_.data(), index_.data(), value_.data(), sample_.data(),
             look_back_state(look_back_.data(), tiles), this->tiles_.pieces(), selections, tiles};
@@ -77,16 +86,15 @@ public:
         detail::undo_kernel<<<parts, detail::select_threads, 0, stream>>>(rules.rule, memory, on.counts());
         for (int digit = 0; digit < radix<T>::digits; ++digit) detail::digit_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, digit, mends);
         detail::count_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, mends);
-        detail::write_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, message, index, mends);
+        detail::write_kernel<<<parts, detail::select_threads, 0, stream>>>(rules, memory, message, chosen_.data(), mends);
         detail::check_launch("top_k");
-        return {};
     }
 
 private:
     device_buffer<detail::device_top_k<T>> choices_;
     device_buffer<detail::select_part> parts_;
     device_buffer<detail::part_counts> counts_;
-    device_buffer<std::uint32_t> histograms_, index_;
+    device_buffer<std::uint32_t> histograms_, index_, chosen_;
     device_buffer<T> value_;
     device_buffer<bits_t<T>> sample_;
     device_buffer<std::byte> look_back_;
