@@ -79,6 +79,8 @@ TEST_CASE("three ranks on one GPU end where three ranks on the CPU do")
     CHECK((on_gpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12) == on_cpu<gc::gather_to_root>(gc::top_k{.ratio = 8}, gc::amsgrad{}, 12)));
     CHECK((on_gpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::block_sign{.bucket = 64}, gc::descent{}, 12)));
     CHECK((on_gpu<gc::all_gather>(gc::random_block{.ratio = 4, .block = 16}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::random_block{.ratio = 4, .block = 16}, gc::descent{}, 12)));
+    CHECK((on_gpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12)));
+    CHECK((on_gpu<gc::all_gather>(gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::descent{}, 12)));
     const gc::by_tensor mixed{gc::vectors(gc::identity{}), gc::otherwise(gc::natural<>{})};
     CHECK((on_gpu<gc::all_gather>(mixed, gc::server_momentum{.beta = 0.5}, 12) == on_cpu<gc::all_gather>(mixed, gc::server_momentum{.beta = 0.5}, 12)));
     const gc::cser resets{.reset = gc::top_k{.ratio = 4}, .every = 2};

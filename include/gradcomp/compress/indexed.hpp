@@ -43,6 +43,11 @@ public:
     {
         engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), message + values_bytes());
     }
+    template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+        requires requires(const Engine& engine) { engine.scatter_all(executor, layout{}, target, all, std::size_t{0}); }
+    {
+        engine_.scatter_all(executor, layout_, target, all, values_bytes());
+    }
 
 private:
     std::size_t values_bytes() const { return layout_.kept * sizeof(T); }

@@ -76,6 +76,12 @@ template <indices Indices = indices::shared_seed, scaling Scaling = scaling::unb
             if constexpr (shared_support) engine_.decode(executor, layout_, target, reinterpret_cast<const T*>(message));
             else engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), message + values_bytes());
         }
+        template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+            requires(Executor::decodes_together)
+        {
+            if constexpr (shared_support) engine_.decode_all(executor, layout_, target, all);
+            else engine_.scatter_all(executor, layout_, target, all, values_bytes());
+        }
 
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }

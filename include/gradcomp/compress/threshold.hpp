@@ -70,6 +70,11 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
         {
             engine_.scatter(executor, layout_, target, reinterpret_cast<const T*>(message), message + values_bytes(), counts(message));
         }
+        template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
+            requires(Executor::decodes_together)
+        {
+            engine_.scatter_all(executor, layout_, target, all, values_bytes(), counts_at());
+        }
 
     private:
         std::size_t values_bytes() const { return layout_.kept * sizeof(T); }

@@ -102,4 +102,36 @@ GRADCOMP_HD inline bool is_index_right(const index_form& form, std::size_t count
     return (j < count && j + 1 < form.kept) || is_clear_at(form, count, wire, j);
 }
 
+/// Some of a message's indices, one behind the other.
+struct index_span {
+    std::size_t begin, end;
+};
+/// Those that lie in a tile of 65536 elements. @pre they ascend
+GRADCOMP_HD inline index_span indices_in_tile(const index_form& form, const std::uint32_t* starts, std::size_t count, const std::byte* wire, std::size_t tile)
+{
+    if (form.width == 2) {
+        if (form.tiles == 0) return {0, count};
+        const std::size_t begin = starts[tile], end = tile + 1 < form.tiles ? starts[tile + 1] : count;
+        return {begin, end < count ? end : count};
+    }
+    std::size_t at[2];
+    for (int side = 0; side < 2; ++side) {
+        const std::size_t element = (tile + static_cast<std::size_t>(side)) * index_tile;
+        std::size_t low = 0, high = count;
+        while (low < high) {
+            const std::size_t middle = (low + high) / 2;
+            if (read_index(form, starts, wire, middle) < element) low = middle + 1;
+            else high = middle;
+        }
+        at[side] = low;
+    }
+    return {at[0], at[1]};
+}
+/// Index j, which lies in this tile.
+GRADCOMP_HD inline std::size_t index_in_tile(const index_form& form, const std::byte* wire, std::size_t tile, std::size_t j)
+{
+    if (form.width == 2) return tile * index_tile + reinterpret_cast<const std::uint16_t*>(wire + form.first())[j];
+    return read_index(form, nullptr, wire, j); // needs no starts
+}
+
 } // namespace gradcomp::exec

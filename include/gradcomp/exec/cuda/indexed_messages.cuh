@@ -1,9 +1,10 @@
 /// @file Messages that name their coordinates: indices to and from their form on the wire, the check of a peer's, and scattering; launches for all selections.
 #pragma once
 
-#include <gradcomp/exec/cuda/index_forms.hpp>
-#include <gradcomp/exec/cuda/look_back.cuh>
+#include <gradcomp/exec/cuda/gathered_indices.cuh>
 #include <gradcomp/exec/cuda/scatter.cuh>
+
+#include <optional>
 
 namespace gradcomp::exec {
 
@@ -73,17 +74,19 @@ check_indices_kernel(const tile_place* tiles, const device_selection* selections
 
 template <class T, class Target, class Indices>
 __global__ void __launch_bounds__(apply_threads)
-scatter_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, const T* message, Indices from)
+scatter_kernel(Target to, const piece* pieces, const tile_place* tiles, const device_selection* selections, gathered_messages all, Indices from)
 {
     if (!begin(to)) return;
     each_place(tiles, selections, [&](const device_selection& s, std::uint32_t number, std::size_t j) {
-        if (j < from.count(s, number)) to(packed_place(pieces, s.begin, s.end, from(s, number, j)), message[s.payload + j]);
+        if (j >= from.count(s, number)) return;
+        const std::size_t i = packed_place(pieces, s.begin, s.end, from(s, number, j));
+        for (std::size_t rank = 0; rank < all.count; ++rank) to(i, reinterpret_cast<const T*>(all.at(rank))[s.payload + j]);
     });
 }
 
 } // namespace detail
 
-/// Messages that name their coordinates. Device memory: a few words a selection, and 4 bytes for 65536 elements.
+/// Messages that name their coordinates. Device memory: a few words a selection, and 76 bytes for 65536 elements.
 template <class T> class device_indexed_messages {
 public:
     explicit device_indexed_messages(const layout& where) : tiles_(where), messages_(where), selections_(selections_on_device(where)), index_bytes_(gradcomp::index_bytes(where))
@@ -94,6 +97,7 @@ public:
         places_ = device_buffer<placed_indices>(places.size());
         places_.fill_from(places.data(), places.size());
         starts_ = device_buffer<std::uint32_t>(tiles);
+        gathered_.emplace(where, tiles);
     }
     std::size_t index_bytes() const { return index_bytes_; }
 
@@ -102,6 +106,12 @@ public:
     template <class Target> void scatter(const cuda_stream& on, const layout& where, const Target& target, const T* message, const std::byte* index) const
     {
         scatter_from(on, where, target, message, read(on, index));
+    }
+
+    /// The messages of all ranks; indices stand `index` bytes behind each one's first, as values do at it.
+    template <class Target> void scatter_all(const cuda_stream& on, const layout&, const Target& target, const gathered_messages& all, std::size_t index) const
+    {
+        gathered_->scatter<T>(on, target, tiles_.pieces(), selections_, places_, all, index, 0, false);
     }
 
     /// Enqueues what reading indices of a message takes. `counts` of them, where that is given.
@@ -135,10 +145,20 @@ protected:
     }
     template <class Target, class Indices> void scatter_from(const cuda_stream& on, const layout& where, const Target& target, const T* message, const Indices& from) const
     {
+        scatter_from(on, where, target, gathered_messages{.first = reinterpret_cast<const std::byte*>(message)}, from);
+    }
+    /// The same places in all ranks' messages.
+    template <class Target, class Indices> void scatter_from(const cuda_stream& on, const layout& where, const Target& target, const gathered_messages& all, const Indices& from) const
+    {
         if constexpr (is_dense<Target>) clear_dense(on, where, target.to);
         if (messages_.count() == 0) return;
-        detail::scatter_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), messages_.tiles(), selections_.data(), message, from);
+        detail::scatter_kernel<T><<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(target, tiles_.pieces(), messages_.tiles(), selections_.data(), all, from);
         detail::check_launch("scatter_kernel");
+    }
+
+    template <class Target> void scatter_counted(const cuda_stream& on, const Target& target, const gathered_messages& all, std::size_t index, std::size_t counts) const
+    {
+        gathered_->scatter<T>(on, target, tiles_.pieces(), selections_, places_, all, index, counts, true);
     }
 
     device_tiles tiles_;
@@ -149,6 +169,7 @@ private:
     std::size_t index_bytes_;
     device_buffer<placed_indices> places_;
     mutable device_buffer<std::uint32_t> starts_;
+    mutable std::optional<gathered_scatter> gathered_;
 };
 
 } // namespace gradcomp::exec

@@ -108,6 +108,10 @@ public:
     {
         this->scatter_from(on, where, target, message, plain_indices{chosen_.data()});
     }
+    template <class Target> void decode_all(const cuda_stream& on, const layout& where, const Target& target, const gathered_messages& all) const
+    {
+        this->scatter_from(on, where, target, all, plain_indices{chosen_.data()});
+    }
 
 private:
     device_buffer<detail::device_subset<T>> on_device_;

@@ -127,6 +127,11 @@ public:
     {
         this->scatter_from(on, where, target, message, this->read(on, index, count));
     }
+    /// Of all ranks; `index` and `counts` are where these stand in a message.
+    template <class Target> void scatter_all(const cuda_stream& on, const layout&, const Target& target, const gathered_messages& all, std::size_t index, std::size_t counts) const
+    {
+        this->scatter_counted(on, target, all, index, counts);
+    }
 
 private:
     top_k_engine<cuda_stream, T> select_;
