@@ -59,5 +59,19 @@ def compile_all(commands):
         return dict(zip(commands, pool.map(one, commands.values())))
 
 
+def precompiled(compiler, header, flags, folder):
+    """Flags, to stand in front of all others, with which sources that include <header> before anything else need not read it again. None where it does not
+    compile: the sources then say why."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+    clang = "clang" in version
+    output = Path(folder) / ("clang" if clang else "gcc") / (header + (".pch" if clang else ".gch"))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    flags = [flag for flag in flags if flag != "-fsyntax-only"]
+    status, _ = compile_all({header: [compiler, *flags, "-x", "c++-header", str(ROOT / "include" / header), "-o", str(output)]})[header]
+    if status != 0:
+        return []
+    return ["-include-pch", str(output)] if clang else [f"-I{Path(folder) / 'gcc'}"]
+
+
 if __name__ == "__main__":
     sys.exit("this file is imported by the checks")

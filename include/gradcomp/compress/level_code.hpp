@@ -17,12 +17,45 @@ enum class level_unit {
     power    ///< the least power of the base that is at least max |p|: the levels are powers of the base then
 };
 
-/// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1, times the bucket's unit.
-template <class T, level_unit Unit, rounding Rounding> struct level_code {
+/// Sign and the number of a level where each is half of the next, 0, 2^(1 - count), ..., 1/2, 1, as level_code numbers them: found from the exponent of y, without
+/// a table and its loads.
+template <class T, bool Stochastic> struct halved_code {
     using value_type = T;
     struct bucket {
         T unit, inverse;
     };
+    static constexpr bool stochastic = Stochastic;
+    std::int32_t count;
+    int width;
+
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
+    {
+        const T y = product(absolute(p), b.inverse);
+        const auto exponent = static_cast<std::int32_t>(bits_of(y) >> mantissa_bits<T>) - exponent_bias<T>;
+        const std::int32_t k = static_cast<std::int32_t>(clamped(exponent + count, count));
+        const T low = level(k), gap = level(k > 1 ? k : 1), above = y - low;
+        const bool up = Stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
+        return static_cast<std::uint32_t>(k + (static_cast<std::int32_t>(up) & static_cast<std::int32_t>(k < count))) | sign_at(p, width - 1);
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
+    {
+        const std::uint32_t k = code & ((1u << (width - 1)) - 1);
+        return with_sign(level(static_cast<std::int32_t>(k)) * b.unit, code, width - 1);
+    }
+
+private:
+    /// 2^(k - count), and 0 for k = 0.
+    GRADCOMP_HD GRADCOMP_INLINE T level(std::int32_t k) const
+    {
+        const auto power = static_cast<bits_t<T>>(static_cast<bits_t<T>>(k - count + exponent_bias<T>) << mantissa_bits<T>);
+        return __builtin_bit_cast(T, select_bits(k > 0, power, bits_t<T>{0}));
+    }
+};
+
+/// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1, times the bucket's unit.
+template <class T, level_unit Unit, rounding Rounding> struct level_code {
+    using value_type = T;
+    using bucket = typename halved_code<T, Rounding == rounding::stochastic>::bucket;
     static constexpr int most_bits = 8, parameters = 1, most_levels = 127;
     static constexpr measure measured = Unit == level_unit::norm_1 ? measure::sum : Unit == level_unit::norm_2 ? measure::norm : measure::largest;
     static constexpr bool stochastic = Rounding == rounding::stochastic;
@@ -31,8 +64,11 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     T power[16] = {}, root[16] = {}; ///< base^(2^j) and its inverse, where the unit is a power; Inf and 0 where T holds it no more
     std::uint32_t count = 0, first_step = 64; ///< levels, and the largest power of two that is not above their number
     int width = 8;
+    bool is_halved = false; ///< each level is half of the next
 
     GRADCOMP_HD GRADCOMP_INLINE int bits() const { return width; }
+    /// The same codes, faster. @pre is_halved
+    GRADCOMP_INLINE halved_code<T, stochastic> where_halved() const { return {static_cast<std::int32_t>(count), width}; }
     GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>& seen, std::size_t, T* wire) const
     {
         const T scale = limited_scale(seen.first);
@@ -92,6 +128,8 @@ template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Round
     for (T& level : code.level) level = scale_limits<T>::most;
     code.level[0] = 0;
     for (std::size_t k = 0; k < levels.size(); ++k) code.level[k + 1] = static_cast<T>(levels[k]);
+    code.is_halved = levels.back() == 1 && levels.front() >= 0x1p-100;
+    for (std::size_t k = 1; k < levels.size(); ++k) code.is_halved = code.is_halved && 2 * levels[k - 1] == levels[k];
     return code;
 }
 
