@@ -126,7 +126,7 @@ template <class Reducer> std::vector<gc::error> tampered(std::size_t byte, std::
 
 TEST_CASE("a message of another step, of another size, or with an index out of range stops every rank, and the run can go on")
 {
-    const std::size_t first_index = 16 + 130 * 4 + 3; // the high byte of the first index
+    const std::size_t first_index = 16 + 130 * 4 + 1; // the high byte of the first index, of 16 bits
     struct damage {
         std::size_t byte;
         std::byte turn;
