@@ -136,7 +136,8 @@ configure()
     shift
     mkdir -p "$root/build/logs"
     set -- "-DGRADCOMP_FETCH=${GRADCOMP_FETCH:-OFF}" "$@"
-    if command -v ccache >/dev/null 2>&1; then set -- -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@"; fi
+    # ccache does not notice that the list of what may wrap has changed.
+    if [ "$preset" != test-integer ] && command -v ccache >/dev/null 2>&1; then set -- -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@"; fi
     if ! (cd "$root" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
         cat "$log"
         return 1
