@@ -73,6 +73,17 @@ TEST_CASE("momentum after reduction: v' = beta v + u and x - eta v', or a step a
     double out[2] = {};
     outer.leave(8, in, outer.value(8, in), 0, out);
     CHECK(out[1] == 10 - 4 * 0.125 * 2);
+    outer.set({.beta = 0.5, .rate = 4, .units = gc::units::model}); // u = mean(c) as it moves x, eta or not
+    outer.ranks = 2;
+    for (const bool in_model_units : {true, false}) {
+        outer.scales.in_model_units = in_model_units;
+        outer.at_step({.learning_rate = 0.25});
+        CHECK(outer.value(8, in) == 3 + (in_model_units ? 4 : 1));
+        outer.leave(8, in, outer.value(8, in), 0, out);
+        CHECK(out[1] == 10 - 4 * out[0]);
+        outer.at_step({.learning_rate = 0});
+        CHECK(outer.value(8, in) == 3 + (in_model_units ? 4 : 0));
+    }
     CHECK_THROWS_WITH_AS((gc::server_momentum{.rate = 0}.check()), doctest::Contains("rate"), gc::error);
     CHECK(!gc::server_momentum::touches_only_support);
     CHECK(gc::descent::touches_only_support);

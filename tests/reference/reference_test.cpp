@@ -66,6 +66,27 @@ double final_suboptimality(const quadratics& problem, const trace& run)
 
 } // namespace
 
+TEST_CASE("a NaN, an Inf or a missing element is infinitely far away, wherever it stands, and no later element hides it")
+{
+    const double nan = std::nan("");
+    const vector good{1, -2, 0.5};
+    CHECK(distance(good, {1, -2, 0.25}) == 0.125); // relative to the largest element of the first
+    CHECK(distance(good, good) == 0);
+    for (const double bad : {nan, HUGE_VAL, -HUGE_VAL})
+        for (std::size_t i = 0; i < good.size(); ++i) {
+            vector spoilt = good;
+            spoilt[i] = bad;
+            CHECK(distance(good, spoilt) == HUGE_VAL);
+            CHECK(distance(spoilt, good) == HUGE_VAL);
+            CHECK(distance(spoilt, spoilt) == HUGE_VAL);
+            CHECK(apart(std::vector<vector>{good, spoilt, good}, {good, good, good}) == HUGE_VAL);
+            CHECK(apart(std::vector<std::vector<vector>>{{good, good}, {spoilt, good}}, {{good, good}, {good, good}}) == HUGE_VAL);
+        }
+    CHECK(distance(good, {1, -2}) == HUGE_VAL);
+    CHECK(distance({}, {}) == 0);
+    CHECK(distance({1e308, 0}, {-1e308, 0}) > 1); // the difference itself may overflow
+}
+
 TEST_CASE("every trace has a state before each step and one after the last")
 {
     const quadratics problem;

@@ -113,6 +113,7 @@ template <class Make> library_trace run_library(const vector& start, const refer
 
 inline double furthest(const std::vector<vector>& a, const std::vector<vector>& b)
 {
+    REQUIRE(a.size() == b.size());
     double out = 0;
     for (std::size_t k = 0; k < a.size(); ++k) out = std::max(out, reference::distance(a[k], b[k]));
     return out;

@@ -1,8 +1,10 @@
 /// @file The few vector operations and the types that the plain transcriptions of the papers' loops share; they use nothing of the library.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <vector>
 
 namespace reference {
@@ -69,14 +71,17 @@ inline double squared_norm(const vector& v)
     return out;
 }
 
-/// max |a_i - b_i| / max(1, max |a_i|): relative for large vectors, absolute for small ones.
+/// max |a_i - b_i| / max(1, max |a_i|): relative for large vectors, absolute for small ones. Infinite where an element of either is NaN or Inf, or
+/// where they differ in size: a bound that it is held against then fails, also behind std::max, which would lose a NaN.
 inline double distance(const vector& a, const vector& b)
 {
+    constexpr double apart = std::numeric_limits<double>::infinity();
+    if (a.size() != b.size()) return apart;
     double off = 0, scale = 1;
     for (std::size_t i = 0; i < a.size(); ++i) {
-        const double difference = a[i] < b[i] ? b[i] - a[i] : a[i] - b[i], size = a[i] < 0 ? -a[i] : a[i];
-        if (!(difference <= off)) off = difference;
-        if (size > scale) scale = size;
+        if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return apart;
+        off = std::fmax(off, std::abs(a[i] - b[i]));
+        scale = std::fmax(scale, std::abs(a[i]));
     }
     return off / scale;
 }

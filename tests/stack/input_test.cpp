@@ -190,7 +190,7 @@ TEST_CASE("gradients tensor by tensor are the same as packed ones")
     });
 }
 
-TEST_CASE("a server rule that divides by the learning rate refuses 0, unless the memory is in gradient units")
+TEST_CASE("a server rule that divides by the learning rate refuses 0, unless the memory is in gradient units or the velocity in model units")
 {
     gc::comm::run_ranks(1, [](gc::comm::in_process c) {
         std::vector<float> x = toy::start<float>(), g(toy::size, 1.f);
@@ -207,6 +207,12 @@ TEST_CASE("a server rule that divides by the learning rate refuses 0, unless the
         CHECK(x == toy::start<float>());
         exchange.step(g, 0.5);
         CHECK(x[7] == toy::start<float>()[7] - 0.75f); // the velocity of both steps, 1.5
+        x = toy::start<float>();
+        const gc::policy_stack outer{.compressor = gc::identity{}, .memory = gc::ef{}, .reducer = gc::ring{c}, .server = gc::server_momentum{.beta = 0.5, .units = gc::units::model}};
+        auto rolling = outer.attach(toy::tensors, x);
+        rolling.step(g, 0.5);
+        rolling.step(g, 0);
+        CHECK(x[7] == toy::start<float>()[7] - 0.75f); // 0.5, and half of it again
     });
 }
 

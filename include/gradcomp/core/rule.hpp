@@ -18,6 +18,12 @@ template <class T> struct step_state {
 template <class F, class T>
 concept takes_step = requires(F f, const step_state<T> now) { f.at_step(now); };
 
+/// In what units a vector that lives from step to step is kept: a memory's e, a server's velocity. They differ only when the learning rate changes.
+enum class units {
+    model,   ///< it holds eta * gradients; a drop of eta leaves what is owed, or the speed, as it is
+    gradient ///< it holds gradients; a drop of eta shrinks that as well
+};
+
 /// What the learning rate makes of a memory's numbers: e holds eta * gradients, or gradients.
 template <class T> struct rate_scales {
     bool in_model_units = true;

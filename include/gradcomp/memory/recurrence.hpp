@@ -25,12 +25,6 @@ struct in_place {
     static constexpr bool is_staged = false;
 };
 
-/// In what units the memory is kept. They differ only when the learning rate changes.
-enum class units {
-    model,   ///< e holds eta * gradients; a drop of eta leaves what is owed as it is
-    gradient ///< e holds gradients; a drop of eta shrinks what is owed as well
-};
-
 /// The model that evaluate_at() gives.
 enum class evaluation_point {
     parameters,     ///< x

@@ -1,4 +1,4 @@
-/// @file How a server rule that keeps state of its own reads the sum of messages: as a mean in gradient units.
+/// @file How a server rule that keeps state of its own reads the sum of messages: as a mean in gradient units, or in the model's.
 #pragma once
 
 #include <gradcomp/core/rule.hpp>
@@ -16,6 +16,12 @@ template <class T> struct server_units {
     {
         learning_rate = now.learning_rate;
         scale = T(1) / (scales.direction(now.learning_rate) * ranks);
+    }
+    /// The other choice: u = sum / ranks, times eta where messages are in gradient units, and learning_rate 1. Nothing is divided by eta.
+    GRADCOMP_HD void take_model_units(const step_state<T>& now)
+    {
+        learning_rate = 1;
+        scale = scales.owed(now.learning_rate) / ranks;
     }
     GRADCOMP_HD GRADCOMP_INLINE T mean(T sum) const { return scale * sum; }
 };

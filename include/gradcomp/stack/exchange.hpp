@@ -135,9 +135,10 @@ private:
         const T rate = arguments_.checked_rate(learning_rate);
         const bool exchanges = (steps_ + 1) % state_.options.period == 0;
         const T before = std::exchange(state_.now.learning_rate, rate);
-        if (State::dense_server && exchanges && !is_finite(T(1) / (state_.scales().direction(rate) * static_cast<T>(state_.ranks)))) {
+        if (exchanges && !state_.server_takes(rate)) {
             state_.now.learning_rate = before;
-            throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "is too small to divide by, as this server rule does; keep the memory in gradient units (.units = gc::units::gradient) to have steps of rate 0");
+            throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate),
+                "is too small to divide by, as this server rule does; for steps of rate 0 keep the memory in gradient units (.units = gc::units::gradient), or gc::server_momentum's velocity in model units (.units = gc::units::model)");
         }
         try {
             if (exchanges) exchange_messages();

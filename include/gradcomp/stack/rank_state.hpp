@@ -154,8 +154,7 @@ public:
         if constexpr (dense_server) {
             for_each(team, total, fill_rule<T>{sum.data(), T(0)});
             decode_received(coder, team, received_by(reduction), ready(accumulate_target<T>{sum.data()}));
-            typename Server::template update<T> rule;
-            rule.set(options.server);
+            auto rule = server_update();
             rule.gradient = sum.data();
             for (std::size_t j = 0; j < server.size(); ++j) {
                 rule.in[j] = server[j].now();
@@ -163,8 +162,6 @@ public:
             }
             rule.in[server.size()] = x; // `to` starts as a copy of x
             rule.out[server.size()] = to;
-            rule.scales = scales();
-            rule.ranks = static_cast<T>(ranks);
             sweep(team, ready(rule), total, {.bad_elements = exec::non_finite::propagate});
             if (to == x) refresh_point();
         } else {
@@ -173,6 +170,18 @@ public:
             };
             if (has_point && to == x) update(std::true_type{});
             else update(std::false_type{});
+        }
+    }
+
+    /// Whether the server rule can do an exchange at this learning rate: some divide by it.
+    bool server_takes(T rate) const
+    {
+        if constexpr (dense_server) {
+            auto rule = server_update();
+            rule.at_step({.learning_rate = rate});
+            return is_finite(rule.scale);
+        } else {
+            return true;
         }
     }
 
@@ -208,6 +217,15 @@ private:
         if constexpr (!dense_server) return 0;
         else if constexpr (Reducer::updates_at_root) return options.reducer.rank() == options.reducer.root ? total : 0;
         else return total;
+    }
+
+    auto server_update() const
+    {
+        typename Server::template update<T> rule;
+        rule.set(options.server);
+        rule.scales = scales();
+        rule.ranks = static_cast<T>(ranks);
+        return rule;
     }
 
     template <class Rule> static auto postponed(const Rule& rule)
