@@ -7,7 +7,8 @@
 
 #include <cstring>
 #include <deque>
-#include <set>
+#include <map>
+#include <string>
 
 namespace gc = gradcomp;
 using namespace gpu_bench;
@@ -49,8 +50,18 @@ ef_rule rule_over(float* g, float* e)
     return rule;
 }
 
-/// The message and the memory of one step against exec::cpu, or the program ends.
-template <class Compressor> void check(const Compressor& compressor, input kind, cudaStream_t stream, gc::exec::non_finite policy)
+/// Values that a message begins with; the rest are indices or codes.
+template <class Compressor> std::size_t values_of(const Compressor& compressor, std::size_t n)
+{
+    if constexpr (requires { compressor.kept(n); }) return compressor.kept(n);
+    else return 0;
+}
+
+/// Equal in every bit, or both NaN, whose payload is each processor's own.
+bool same(float a, float b) { return gc::bits_of(a) == gc::bits_of(b) || (a != a && b != b); }
+
+/// The message and the memory of one step against exec::cpu. @return where they first differ; empty: nowhere
+template <class Compressor> std::string difference(const Compressor& compressor, input kind, cudaStream_t stream, gc::exec::non_finite policy)
 {
     constexpr std::size_t n = 1000003;
     streams s(n, kind, 9, stream);
@@ -69,12 +80,18 @@ template <class Compressor> void check(const Compressor& compressor, input kind,
     ef_rule rule = rule_over(g.data(), e.data());
     rule.at_step({0.5f, 3});
     coder.encode(team, [&](const gc::segment&) { return rule; }, {0.5f, 3}, expected.data(), {.bad_elements = policy});
-    bool same = got == expected;
-    for (std::size_t i = 0; i < n; ++i) same &= gc::bits_of(left[i]) == gc::bits_of(e[i]) || (left[i] != left[i] && e[i] != e[i]);
-    if (!same) {
-        std::fprintf(stderr, "an encoding differs from exec::cpu: nothing is timed\n");
-        std::exit(1);
+    const std::size_t values = values_of(compressor, n);
+    for (std::size_t j = 0; j < values; ++j) {
+        float one, two;
+        std::memcpy(&one, got.data() + 4 * j, 4);
+        std::memcpy(&two, expected.data() + 4 * j, 4);
+        if (!same(one, two)) return "value " + std::to_string(j) + " of the message differs from exec::cpu's";
     }
+    for (std::size_t j = 4 * values; j < got.size(); ++j)
+        if (got[j] != expected[j]) return "byte " + std::to_string(j) + " of the message differs from exec::cpu's";
+    for (std::size_t i = 0; i < n; ++i)
+        if (!same(left[i], e[i])) return "element " + std::to_string(i) + " of the memory differs from exec::cpu's";
+    return {};
 }
 
 /// What a case is judged by, at the middle size and from 100M on.
@@ -85,12 +102,24 @@ struct targets {
     target aim_at(std::size_t n) const { return n < 20000000 ? target{0, small_aim_us} : target{n < 100000000 ? aim : large_aim, 0}; }
 };
 
+void write(const char* file, const std::vector<record>& records)
+{
+    const std::string fresh = std::string(file) + ".part"; // whoever stops the program finds whole records
+    std::FILE* out = std::fopen(fresh.c_str(), "w");
+    if (out == nullptr) throw gc::error(gc::error_code::invalid_argument, "file", file, "cannot be written");
+    std::fputs("[\n", out);
+    for (std::size_t i = 0; i < records.size(); ++i) records[i].print(out, i + 1 == records.size());
+    std::fputs("]\n", out);
+    if (std::fclose(out) != 0 || std::rename(fresh.c_str(), file) != 0) throw gc::error(gc::error_code::invalid_argument, "file", file, "cannot be written");
+}
+
 class bench {
 public:
     std::vector<record> records;
     cudaStream_t stream = nullptr;
 
-    bench() { gc::exec::detail::check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+    /// @param file for the records, written anew after each; null: none
+    explicit bench(const char* file) : file_(file) { gc::exec::detail::check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
 
     /// All figures at one size.
     void run(std::size_t n)
@@ -115,12 +144,19 @@ public:
         attempt("step def+momentum+random_block ratio 64", n, [&](record& r) { whole_step(r, step_targets); });
         attempt("decode and update, dense", n, [&](record& r) { dense_update(r, update_targets); });
         time_rivals(records, n, 100, stream);
+        save();
     }
 
 private:
+    void save() const
+    {
+        if (file_ != nullptr) write(file_, records);
+    }
+
+    const char* file_;
     gc::exec::device_buffer<float> sink_{4};
     double bandwidth_ = 0; ///< bytes a microsecond of plain streams at the present size
-    std::set<std::string> checked_;
+    std::map<std::string, std::string> checked_; ///< what was found wrong with each case, before it was timed
 
     /// A case that does not fit the memory is listed without a figure; every other failure ends the program.
     template <class Case> void attempt(const std::string& name, std::size_t n, const Case& one)
@@ -128,6 +164,7 @@ private:
         record found{name, n, 0};
         try {
             one(found);
+            found.failed = !found.missing.empty();
             if (bandwidth_ > 0) found.predicted_us = found.bytes * static_cast<double>(n) / bandwidth_;
         } catch (const gc::error& e) {
             if (e.code() != gc::error_code::out_of_memory) throw;
@@ -135,6 +172,7 @@ private:
         }
         found.show();
         records.push_back(found);
+        save();
     }
 
     std::vector<streams> rotation(std::size_t n, input kind)
@@ -161,7 +199,9 @@ private:
     {
         attempt(name, n, [&](record& found) {
             const auto policy = kind == input::nan ? gc::exec::non_finite::propagate : gc::exec::non_finite::reject;
-            if (checked_.insert(name).second) check(compressor, kind, stream, policy);
+            if (!checked_.contains(name)) checked_[name] = difference(compressor, kind, stream, policy);
+            found.missing = checked_[name];
+            if (!found.missing.empty()) return; // nothing is timed that is wrong
             auto all = rotation(n, kind);
             operation<Compressor> op(compressor, n, stream);
             gc::exec::device_buffer<float> message(message_bytes > 0 ? op.coder.bytes() / sizeof(float) : 0);
@@ -252,16 +292,6 @@ private:
     }
 };
 
-void write(const char* file, const std::vector<record>& records)
-{
-    std::FILE* out = std::fopen(file, "w");
-    if (out == nullptr) throw gc::error(gc::error_code::invalid_argument, "file", file, "cannot be written");
-    std::fputs("[\n", out);
-    for (std::size_t i = 0; i < records.size(); ++i) records[i].print(out, i + 1 == records.size());
-    std::fputs("]\n", out);
-    std::fclose(out);
-}
-
 } // namespace
 
 /// gradcomp_cuda_bench [FILE.json [quick]]: 1M and 25.6M elements when quick, else up to 10^9.
@@ -274,9 +304,10 @@ int main(int argc, char** argv)
     }
     const bool quick = argc > 2 && std::strcmp(argv[2], "quick") == 0;
     try {
-        bench all;
+        bench all(argc > 1 ? argv[1] : nullptr);
         for (const std::size_t n : quick ? std::vector<std::size_t>{1000000, 25600000} : std::vector<std::size_t>{1000000, 25600000, 110000000, 1000000000}) all.run(n);
-        if (argc > 1) write(argv[1], all.records);
+        for (const record& one : all.records)
+            if (one.failed) return 1;
     } catch (const gc::error& e) {
         std::fprintf(stderr, "gradcomp_cuda_bench: %s\n", e.what());
         return 1;

@@ -30,14 +30,21 @@ def times_ours(record, records):
 
 
 def bench_table(records):
-    lines = ["| operation | elements | us | predicted us | floor us | of floor | gate | aim | launches | result |", "|---|--:|--:|--:|--:|--:|---|---|--:|---|"]
+    lines = ["| operation | elements | us | launched us | predicted us | floor us | of floor | gate | aim | launches | result |", "|---|--:|--:|--:|--:|--:|--:|---|---|--:|---|"]
     for r in records:
         result = r["result"] + (f": {r['missing']}" if r.get("missing") else "") + (f", {r['fallbacks']} samples missed" if r.get("fallbacks") else "")
-        lines.append("| " + " | ".join([r["name"], str(r["d"]), number(r["us"]), number(r.get("predicted_us")), number(r.get("floor_us")), number(r.get("floor_ratio"), 3),
+        lines.append("| " + " | ".join([r["name"], str(r["d"]), number(r["us"]), number(r.get("launched_us")), number(r.get("predicted_us")), number(r.get("floor_us")), number(r.get("floor_ratio"), 3),
                                         target(r, "gate"), target(r, "aim"), str(r.get("launches") or ""), times_ours(r, records) or result]) + " |")
-    lines += ["", "Medians. Predicted: the bytes of the floor at the bandwidth that plain streams of this size reached in this run. Floor: a bare kernel that reads and"
+    lines += ["", "Medians of replayed graphs; launched: by the host, one launch at a time. Predicted: the bytes of the floor at the bandwidth that plain streams of this size reached in this run. Floor: a bare kernel that reads and"
               " writes as much, timed in turn with the operation, on rotating buffers. Rivals select only, or, torch, do the whole of ef + top_k."]
     return lines
+
+
+def write(path, text):
+    """Whole or not at all: results are written again and again while a stage runs, and whoever stops it keeps the last ones."""
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def main():
@@ -60,8 +67,8 @@ def main():
     if records:
         lines += [""] + bench_table(records)
     text = "\n".join(lines) + "\n"
-    (options.out / f"{options.stage}.md").write_text(text)
-    (options.out / f"{options.stage}.json").write_text(json.dumps({"stage": options.stage, **facts, "rows": rows, "records": records}, indent=1) + "\n")
+    write(options.out / f"{options.stage}.md", text)
+    write(options.out / f"{options.stage}.json", json.dumps({"stage": options.stage, **facts, "rows": rows, "records": records}, indent=1) + "\n")
     sys.stdout.write(text)
     failed = [row for row in rows if row["result"] in BAD] + [record for record in records if record["result"] in BAD]
     return 1 if failed or not rows else 0

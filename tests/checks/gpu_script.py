@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ sys.dont_write_bytecode = True
 from report import ROOT, Report
 
 SUMMARY = "[doctest] test cases: 3 | 3 passed | 0 failed | 0 skipped"
-RECORD = {"name": "ef + top_k ratio 100", "d": 1000000, "result": "gate met", "missing": "", "us": 20.0, "floor_us": 8.0, "floor_ratio": 2.5, "predicted_us": 7.5,
+RECORD = {"name": "ef + top_k ratio 100", "d": 1000000, "result": "gate met", "missing": "", "us": 20.0, "floor_us": 8.0, "floor_ratio": 2.5, "predicted_us": 7.5, "launched_us": 31.0,
           "bytes_per_element": 12, "floor_tb_per_s": 1.5, "gate": 0, "gate_us": 25, "aim": 0, "aim_us": 15, "launches": 8, "fallbacks": 0}
 RIVAL = {"name": "rival: cub radix sort pairs, any ratio", "d": 1000000, "result": "no gate", "missing": "", "us": 100.0}
 
@@ -90,6 +91,10 @@ def check_tests(report, world):
     rows = world.result("tests")["rows"]
     failed = {row["what"] for row in rows if row["result"] == "failed"}
     report.add("a crash, no device and a program without test cases are failures", world.status == 1 and failed == {"test_cuda_b", "test_cuda_c", "test_cuda_d"}, world.text)
+    with tarfile.open(world.out / "tests.logs.tar.gz") as packed:
+        names = {Path(name).name for name in packed.getnames()}
+    report.add("logs are packed, and few files lie beside them", {"build.log", "test_cuda_a.log", "rows.tsv"} <= names
+               and sorted(path.name for path in world.out.iterdir()) == ["tests.json", "tests.logs.tar.gz", "tests.md"], str(names))
     report.add("NCCL that is absent is not run", any(row["what"] == "NCCL" and row["result"] == "not run" for row in rows), world.text)
 
 
@@ -115,6 +120,10 @@ def check_sanitize(report, world):
     world.run("sanitize")
     report.add("a tool that misses its control proves nothing", world.status == 1 and set(world.rows("sanitize").values()) == {"passed", "failed"}
                and not any("test_cuda_a" in what for what in world.rows("sanitize")), world.text)
+    world.command("compute-sanitizer", f"case $* in *cuda_faults*) {faults} ;; *) {fine} ;; esac")
+    world.run("sanitize", "--tool", "racecheck")
+    report.add("one tool alone", world.status == 0 and set(world.rows("sanitize")) == {"build", "racecheck control", "racecheck test_cuda_a"}, world.text)
+    report.add("another word for a tool is refused", world.run("sanitize", "--tool", "ncu").status == 2 and world.run("tests", "--seconds", "x").status == 2, world.text)
     world.command("compute-sanitizer", "echo '== Error: Device not supported. Please refer to the documentation'; echo '== ERROR SUMMARY: 1 error'; exit 9")
     world.run("sanitize")
     report.add("a device that the sanitizer refuses is said", world.status == 1 and world.text.count("refuses this device") == 4, world.text)
@@ -128,13 +137,20 @@ def check_bench(report, world):
     bench([RECORD, RIVAL])
     world.run("kernels")
     page = (world.out / "kernels.md").read_text() if (world.out / "kernels.md").exists() else ""
-    report.add("kernels: figures with prediction and gates, rivals as multiples", world.status == 0 and "| 20.0 | 7.5 | 8.0 | 2.500 | 25 us | 15 us | 8 | gate met |" in page and "5.0 x ours" in page,
+    report.add("kernels: figures with prediction and gates, rivals as multiples", world.status == 0 and "| 20.0 | 31.0 | 7.5 | 8.0 | 2.500 | 25 us | 15 us | 8 | gate met |" in page and "5.0 x ours" in page,
                world.text)
     world.run("bench")
     report.add("bench: torch that is absent is not run", world.status == 0 and world.rows("bench")["torch as a rival"] == "not run", world.text)
     report.add("kernels is quick, bench is not", (world.root / "mode").read_text().split("\n")[:2] == ["quick", ""])
     bench([RECORD | {"result": "gate missed"}])
     report.add("a missed gate fails the stage", world.run("bench").status == 1, world.text)
+    bench([RECORD | {"result": "failed", "missing": "value 3 of the message differs"}, RIVAL], status=1)
+    world.run("bench")
+    report.add("a wrong result fails its row, and the others keep their figures", world.status == 1 and "failed: value 3 of the message differs" in world.text and "100.0" in world.text
+               and world.rows("bench")["gradcomp_cuda_bench"] == "failed", world.text)
+    world.command("tests/gradcomp_cuda_bench", f"cat >$1 <<'END'\n{json.dumps([RECORD])}\nEND\nsleep 60")
+    world.run("kernels", "--seconds", "14")
+    report.add("a bench that is stopped leaves what it measured", world.status == 1 and "lack of time" in world.text and world.result("kernels")["records"] == [RECORD], world.text)
     bench([], status=1)
     world.run("bench")
     report.add("a bench that ends early fails the stage", world.status == 1 and world.rows("bench")["gradcomp_cuda_bench"] == "failed", world.text)

@@ -200,15 +200,23 @@ TEST_CASE("threads refuse what the CPU refuses")
     CHECK((refused > 100 && accepted > 100));
 }
 
-TEST_CASE("more than 32 bits of elements are refused by name")
+TEST_CASE("elements that 32 bits do not number, with a step of a grid behind the last, are refused by name")
 {
-    const gc::tensor_list list{{"huge", {std::size_t{1} << 32, 2}}};
-    try {
+    const auto place = [](std::size_t size) {
+        const gc::tensor_list list{{"huge", {size}}};
         gc::exec::placed_indices_of(gc::make_layout(list, {0}, gc::scope::per_tensor, [](std::size_t) { return std::size_t{3}; }));
-        FAIL("accepted");
-    } catch (const gc::error& e) {
-        CHECK(e.code() == gc::error_code::size_overflow);
-        CHECK(e.value() == "8589934592");
+    };
+    const std::size_t most = 4293918720; // 2^32 - 2^20
+    CHECK_NOTHROW(place(most));
+    for (const std::size_t size : {most + 1, std::size_t{1} << 32, std::size_t{1} << 33}) {
+        try {
+            place(size);
+            FAIL("accepted");
+        } catch (const gc::error& e) {
+            CHECK(e.code() == gc::error_code::size_overflow);
+            CHECK(e.field() == "size");
+            CHECK(e.value() == std::to_string(size));
+        }
     }
 }
 

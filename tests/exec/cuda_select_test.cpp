@@ -22,7 +22,7 @@ using gc::exec::lane_counts;
 
 namespace {
 
-/// Inputs: continuous, tied, constant, with NaN and Inf.
+/// Inputs: continuous, tied, constant, with NaN and Inf; mostly NaN of several payloads.
 template <class T> std::vector<T> inputs(std::size_t n, int flavour, std::uint64_t seed)
 {
     std::mt19937_64 random(seed);
@@ -31,6 +31,7 @@ template <class T> std::vector<T> inputs(std::size_t n, int flavour, std::uint64
     for (std::size_t i = 0; i < n; ++i) {
         const double v = normal(random);
         x[i] = static_cast<T>(flavour == 1 ? std::round(v) : flavour == 2 ? 0.0 : v);
+        if (flavour == 4 && i % 3 > 0) x[i] = __builtin_bit_cast(T, static_cast<gc::bits_t<T>>(gc::magnitude(std::numeric_limits<T>::quiet_NaN()) + i % 5));
         if (flavour == 3 && i % 97 == 5) x[i] = i % 2 ? std::numeric_limits<T>::quiet_NaN() : -std::numeric_limits<T>::infinity();
     }
     return x;
@@ -41,7 +42,7 @@ template <class T> std::vector<std::size_t> largest(const std::vector<T>& x, std
 {
     std::vector<std::size_t> order(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return gc::magnitude(x[a]) > gc::magnitude(x[b]); });
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return gc::rank_key(x[a]) > gc::rank_key(x[b]); });
     order.resize(k);
     std::sort(order.begin(), order.end());
     return order;
@@ -82,7 +83,7 @@ TEST_CASE_TEMPLATE("a block of threads finds the k largest, ties to the lowest i
 {
     using gc::radix;
     for (const std::size_t n : {1u, 15u, 16u, 17u, 1000u, 5000u})
-        for (const int flavour : {0, 1, 2, 3})
+        for (const int flavour : {0, 1, 2, 3, 4})
             for (const std::uint32_t k : {1u, 7u, 500u}) {
                 if (k > n) continue;
                 const std::vector<T> x = inputs<T>(n, flavour, n + k);

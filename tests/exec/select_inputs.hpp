@@ -67,7 +67,7 @@ template <class T> std::vector<std::uint32_t> largest(const std::vector<T>& p, s
 {
     std::vector<std::uint32_t> order(p.size());
     std::iota(order.begin(), order.end(), 0u);
-    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return magnitude(p[a]) > magnitude(p[b]); });
+    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return rank_key(p[a]) > rank_key(p[b]); });
     order.resize(k);
     std::sort(order.begin(), order.end());
     return order;

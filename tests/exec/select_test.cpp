@@ -232,3 +232,31 @@ TEST_CASE("elements that are not finite count as 0 when the policy says so")
             CHECK(out.report.fallback == miss);
         }
 }
+
+TEST_CASE_TEMPLATE("NaN of any payload and sign are equally large, so the lowest indices win among them, with any bracket", T, float, double)
+{
+    using limits = bracket<T>;
+    const bits_t<T> quiet = magnitude(std::numeric_limits<T>::quiet_NaN()), nan = key_of<T>::nan;
+    const limits brackets[] = {{nan, nan, limits::never}, {nan, limits::never, static_cast<bits_t<T>>(nan + 1)}, {quiet, quiet, limits::never}, {static_cast<bits_t<T>>(quiet + 5), limits::never, limits::never}, {0, nan, nan},
+        {magnitude(T(2)), quiet, limits::never}};
+    for (const std::size_t one_in : {7u, 97u}) // more NaN than are sent, and fewer
+        for (const bool memory : {false, true}) {
+            trial<T> what = one_tensor<T>(data::gauss, 40000, 2000, memory);
+            if (memory) what.memory.assign(40000, T(0));
+            for (std::size_t i = 5; i < 40000; i += one_in)
+                what.gradient[i] = __builtin_bit_cast(T, static_cast<bits_t<T>>((quiet + (i * 40503) % 1000) | (i % 2 ? key_of<T>::sign : 0)));
+            const std::vector<T> p = what.p();
+            const std::vector<std::uint32_t> winners = largest(p, what.k);
+            for (const isa level : levels_here())
+                for (const std::size_t threads : {1u, 2u}) {
+                    const forced_level forced(level);
+                    what.threads = threads;
+                    what.limits.reset();
+                    check(what, p, winners);
+                    for (const limits& wrong : brackets) {
+                        what.limits = wrong;
+                        check(what, p, winners);
+                    }
+                }
+        }
+}

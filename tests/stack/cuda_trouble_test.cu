@@ -44,8 +44,11 @@ template <class Compressor, class Memory> auto stack_on(cudaStream_t stream, con
     return gc::policy_stack{.compressor = compressor, .memory = memory, .reducer = gc::all_gather{gc::comm::alone(stream)}, .local = gc::momentum{}, .executor = gc::exec::cuda{stream}};
 }
 
-/// Parameters and memory after 1000 steps of a constant gradient, enqueued one by one or as replays of `captured` captured steps.
-template <class Compressor, class Memory> std::vector<float> after_thousand(const Compressor& compressor, const Memory& memory, int captured)
+/// Under compute-sanitizer each launch takes milliseconds; a few steps show it as much as many.
+const int many_steps = std::getenv("GRADCOMP_UNDER_SANITIZER") != nullptr ? 20 : 1000;
+
+/// Parameters and memory after that many steps of a constant gradient, enqueued one by one or as replays of `captured` captured steps.
+template <class Compressor, class Memory> std::vector<float> after_many(const Compressor& compressor, const Memory& memory, int captured)
 {
     own_stream stream;
     const auto gpu = stack_on(stream.handle, compressor, memory);
@@ -64,7 +67,7 @@ template <class Compressor, class Memory> std::vector<float> after_thousand(cons
         REQUIRE(cudaStreamEndCapture(stream.handle, &graph) == cudaSuccess);
         REQUIRE(cudaGraphInstantiate(&ready, graph, 0) == cudaSuccess);
     }
-    for (int i = 0; i < 1000; i += std::max(captured, 1)) {
+    for (int i = 0; i < many_steps; i += std::max(captured, 1)) {
         if (captured > 0) REQUIRE(cudaGraphLaunch(ready, stream.handle) == cudaSuccess);
         else device.step(gradient);
     }
@@ -78,8 +81,8 @@ template <class Compressor, class Memory> std::vector<float> after_thousand(cons
 
 template <class Compressor, class Memory> void replay(const Compressor& compressor, const Memory& memory, int captured)
 {
-    const std::vector<float> eager = after_thousand(compressor, memory, 0);
-    CHECK(toy::same_bits<float>(eager, after_thousand(compressor, memory, captured)));
+    const std::vector<float> eager = after_many(compressor, memory, 0);
+    CHECK(toy::same_bits<float>(eager, after_many(compressor, memory, captured)));
     CHECK_FALSE(toy::same_bits<float>(std::span(eager).first(toy::size), toy::start<float>())); // something moved
 }
 
@@ -148,6 +151,60 @@ TEST_CASE("host pointers are refused by name, for parameters and for gradients, 
     CHECK(read(device.parameters()) == std::vector<float>(toy::size, -0.5f));
     cudaFree(managed);
     cudaFreeHost(pinned);
+}
+
+TEST_CASE("destinations and loss scales in host memory are refused by name, and so is memory that a step rewrites")
+{
+    own_stream stream;
+    const auto gpu = stack_on(stream.handle, gc::random_block{.ratio = 4, .block = 16}, gc::def<>{});
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size + 8);
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    std::vector<float> host(toy::size);
+    const auto refused = [](const auto& f, gc::error_code code, const char* field) {
+        const auto found = toy::error_of(f);
+        REQUIRE(found);
+        CHECK(found->code() == code);
+        CHECK(found->field() == field);
+    };
+    refused([&] { device.evaluate_at(gc::device_view<float>(host.data(), host.size())); }, gc::error_code::wrong_memory_space, "destination");
+    refused([&] { device.evaluate_at(gc::device_view<float>(nullptr, toy::size)); }, gc::error_code::invalid_argument, "destination");
+    refused([&] { device.evaluate_at(gc::device_view<float>(dx.data(), toy::size - 1)); }, gc::error_code::size_changed, "destination");
+    refused([&] { device.evaluate_at(gc::device_view<float>(const_cast<float*>(device.error().data()), toy::size)); }, gc::error_code::overlap, "destination");
+    refused([&] { device.set_loss_scale(gc::device_view<const float>(host.data(), 1)); }, gc::error_code::wrong_memory_space, "loss_scale");
+    refused([&] { device.set_loss_scale(gc::device_view<const float>(nullptr, 1)); }, gc::error_code::invalid_argument, "loss_scale");
+    refused([&] { device.step(gc::device_view<const float>(dx.data(), toy::size), 0.1); }, gc::error_code::overlap, "gradient");
+    refused([&] { device.step(device.error(), 0.1); }, gc::error_code::overlap, "gradient");
+    CHECK(device.steps() == 0);
+    CHECK_NOTHROW(device.evaluate_at(gc::device_view<float>(dx.data(), dx.size()), gc::evaluation_point::parameters)); // the model itself is a place for it
+    CHECK_NOTHROW(device.step(gc::device_view<const float>(dg.data() + 1, toy::size), 0.1));
+    CHECK_NOTHROW(device.wait());
+}
+
+TEST_CASE("an error that a caller left behind is reported as not ours before anything is enqueued, and once it is cleared the same step works")
+{
+    own_stream stream;
+    const auto gpu = stack_on(stream.handle, gc::identity{}, gc::none<>{});
+    gc::exec::device_buffer<float> dx(toy::size), dg(toy::size);
+    auto device = gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size()));
+    const gc::device_view<const float> gradient(dg.data(), dg.size());
+    const auto not_ours = [&](const auto& f) {
+        void* nothing = nullptr;
+        REQUIRE(cudaMalloc(&nothing, std::size_t{1} << 60) != cudaSuccess);
+        const auto found = toy::error_of(f);
+        REQUIRE(found);
+        CHECK(found->code() == gc::error_code::device);
+        CHECK(found->field() == "earlier CUDA call");
+        CHECK(cudaGetLastError() == cudaErrorMemoryAllocation); // it is still the caller's
+    };
+    not_ours([&] { device.set_learning_rate(0.1); });
+    not_ours([&] { device.set_loss_scale(2); });
+    not_ours([&] { device.step(gradient); });
+    not_ours([&] { device.evaluate_at(gc::device_view<float>(dx.data(), dx.size())); });
+    not_ours([&] { gpu.attach(toy::tensors, gc::device_view<float>(dx.data(), dx.size())); });
+    CHECK(device.steps() == 0);
+    CHECK_NOTHROW(device.step(gradient, 0.1));
+    CHECK_NOTHROW(device.wait());
+    CHECK(device.steps() == 1);
 }
 
 TEST_CASE("a wait with a deadline ends while the stream is still at work, and a later one succeeds")

@@ -55,12 +55,14 @@ template <> struct key_of<float> {
     using type = std::uint32_t;
     static constexpr type sign = 0x80000000u;     ///< the sign bit
     static constexpr type infinity = 0x7f800000u; ///< magnitude of Inf; anything at or above it is not finite
+    static constexpr type nan = infinity + 1;     ///< rank_key() of every NaN
     static constexpr int bits = 31;               ///< bits of a magnitude
 };
 template <> struct key_of<double> {
     using type = std::uint64_t;
     static constexpr type sign = 0x8000000000000000u;
     static constexpr type infinity = 0x7ff0000000000000u;
+    static constexpr type nan = infinity + 1;
     static constexpr int bits = 63;
 };
 template <class T> using bits_t = typename key_of<T>::type;
@@ -70,6 +72,15 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bits_t<T> bits_of(T x) 
 
 /// An integer that orders |x|: NaN > Inf > finite.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bits_t<T> magnitude(T x) { return bits_of(x) & ~key_of<T>::sign; }
+
+/// magnitude() where places are given by it: all NaN are one key. Processors give results that are NaN payloads of their own, which must not choose.
+///
+/// Nothing lies between Inf and key_of<T>::nan, so magnitude(x) >= low says the same as rank_key(x) >= low for every low up to key_of<T>::nan.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bits_t<T> rank_key(T x)
+{
+    const bits_t<T> key = magnitude(x);
+    return key < key_of<T>::nan ? key : key_of<T>::nan;
+}
 
 /// Whether x is neither Inf nor NaN; an integer test, so no compiler flag can remove it.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE constexpr bool is_finite(T x) { return magnitude(x) < key_of<T>::infinity; }

@@ -61,6 +61,7 @@ public:
     void set_learning_rate(double learning_rate)
     {
         const T rate = static_cast<T>(learning_rate);
+        exec::detail::require_clean_device();
         if (!(is_finite(rate) && rate >= T(0))) throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "must be finite and not negative", {.rank = rank_});
         detail::set_rate_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), rate);
         exec::detail::check_launch("set_rate_kernel");
@@ -71,29 +72,30 @@ public:
     void set_loss_scale(double loss_scale)
     {
         const T factor = T(1) / static_cast<T>(loss_scale);
+        exec::detail::require_clean_device();
         if (!(is_finite(factor) && factor > T(0))) throw gradcomp::error(error_code::invalid_option, "loss_scale", text_of(loss_scale), "must be above 0, and finite as its inverse", {.rank = rank_});
         detail::set_factor_kernel<<<1, 1, 0, state_.team.stream()>>>(factor_.data(), factor);
         exec::detail::check_launch("set_factor_kernel");
     }
-    /// The same for a scale that lies on the device, as a framework's scaler keeps it; it is read on the stream.
+    /// The same for a scale that lies on the device, as a framework's scaler keeps it; it is read on the stream. @throws also wrong_memory_space.
     void set_loss_scale(device_view<const float> loss_scale)
     {
-        if (loss_scale.size() != 1) throw gradcomp::error(error_code::invalid_argument, "loss_scale", std::to_string(loss_scale.size()), "must be one number", {.rank = rank_});
+        gradients_.check_number(loss_scale, "loss_scale");
         detail::invert_scale_kernel<<<1, 1, 0, state_.team.stream()>>>(factor_.data(), loss_scale.data());
         exec::detail::check_launch("invert_scale_kernel");
     }
 
     /// Enqueues one step. Gradient is T, or __half or __nv_bfloat16 with the memory in float; all tensors packed in list order.
-    /// @throws error size_changed, invalid_argument, wrong_memory_space, device at once; what happens on the device is reported by wait().
+    /// @throws error size_changed, invalid_argument, wrong_memory_space, overlap, device at once; what happens on the device is reported by wait().
     template <class Gradient> void step(device_view<const Gradient> gradient)
     {
-        advance(gradients_.take(state_.team, gradient));
+        advance(gradients_.take(state_.team, gradient, own()));
     }
     /// The same with one view per tensor, for gradients that do not lie packed. A captured step keeps where they lie.
-    /// @throws error size_changed, invalid_argument, wrong_memory_space naming the tensor; device.
+    /// @throws error size_changed, invalid_argument, wrong_memory_space, overlap, each naming the tensor; device.
     template <class Gradient> void step(std::span<const device_view<const Gradient>> gradients)
     {
-        advance(gradients_.take(state_.team, gradients));
+        advance(gradients_.take(state_.team, gradients, own()));
     }
     /// The same, with the learning rate set before.
     template <class Gradient> void step(device_view<const Gradient> gradient, double learning_rate)
@@ -107,7 +109,7 @@ public:
     /// Another evaluation point than the memory's own. The first mean_corrected one allocates where the memory needs none.
     void evaluate_at(device_view<T> destination, evaluation_point where)
     {
-        if (destination.size() != state_.total) throw gradcomp::error(error_code::size_changed, "destination", std::to_string(destination.size()), "must have all elements", {.rank = rank_});
+        gradients_.check_destination(destination, own());
         if (where == evaluation_point::parameters || !Memory::feeds_back || keeps_estimate<Memory>) return for_each(state_.team, state_.total, copy_rule<T>{destination.data(), state_.x});
         const T* errors = state_.e.now();
         if (where == evaluation_point::mean_corrected) {
@@ -154,12 +156,17 @@ public:
 private:
     T* checked(device_view<T> parameters) const
     {
+        exec::detail::require_clean_device(); // before the first call of ours, which would take the blame
         if (parameters.size() != tensors_.total())
             throw gradcomp::error(error_code::size_changed, "parameters", std::to_string(parameters.size()), "must have the " + std::to_string(tensors_.total()) + " elements of the tensor list");
         if (parameters.size() > 0) exec::detail::require_device_memory(parameters.data(), "parameters");
         return parameters.data();
     }
     static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
+    device_gradients::own_memory own() const
+    {
+        return {{{state_.x, state_.total * sizeof(T), "parameters"}, {state_.point(), state_.total * sizeof(T), "gradient_point()"}, {state_.e.now(), state_.e.size() * sizeof(T), "error()"}}};
+    }
     bool rejects() const { return state_.options.non_finite == exec::non_finite::reject; }
 
     template <class Gradient> void advance(const incoming_gradients<Gradient>& from)

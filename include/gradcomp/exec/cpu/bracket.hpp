@@ -145,14 +145,14 @@ private:
     template <class Rule> GRADCOMP_INLINE void read(const Rule& rule, std::size_t at, std::size_t size, bits_t<T>* to) const
     {
         if (at + line <= size)
-            for (std::size_t j = 0; j < line; ++j) to[j] = magnitude(value_at(rule, at + j));
+            for (std::size_t j = 0; j < line; ++j) to[j] = rank_key(value_at(rule, at + j));
         else
-            for (std::size_t j = 0; j < line; ++j) to[j] = magnitude(value_at(rule, at + j % (size - at)));
+            for (std::size_t j = 0; j < line; ++j) to[j] = rank_key(value_at(rule, at + j % (size - at)));
         bits_t<T> largest = 0;
         for (std::size_t j = 0; j < line; ++j) largest = std::max(largest, to[j]);
         if (largest >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]]
             for (std::size_t j = 0; j < line; ++j)
-                if (to[j] >= key_of<T>::infinity) to[j] = magnitude(value_without_gradient(rule, at + j % (size - at)));
+                if (to[j] >= key_of<T>::infinity) to[j] = rank_key(value_without_gradient(rule, at + j % (size - at)));
     }
 };
 

@@ -105,6 +105,8 @@ public:
     {
         level_ = level;
         limits_ = limits;
+        if (limits_.low > key_of<T>::nan) limits_.low = bracket<T>::never; // a pass compares magnitudes, and of NaN these are not their keys
+        if (limits_.high > key_of<T>::nan) limits_.high = bracket<T>::never;
         if (!leaves) limits_.high = bracket<T>::never;
         k_ = k;
         sparse_ = k * 4 < n / chunk_size<T>;
@@ -196,7 +198,7 @@ private:
     {
         const std::size_t listed = stored_ + staged_;
         if (listed >= k_) { // k entries of lower index reach low: an equal one cannot win any more, nor leave the memory
-            low_ = limits_.low + 1;
+            low_ = limits_.low < key_of<T>::nan ? limits_.low + 1 : bracket<T>::never;
             high_ = std::max(high_, low_);
         }
         if (new_run_ || base + count - run_base_ > run_length) {
@@ -255,7 +257,7 @@ private:
     void collect(const T* value, std::size_t entries)
     {
         if (limits_.sure - limits_.low == 1) {
-            for (std::size_t i = 0; i < entries; ++i) above_ += magnitude(value[i]) >= limits_.sure;
+            for (std::size_t i = 0; i < entries; ++i) above_ += rank_key(value[i]) >= limits_.sure;
             return;
         }
         bits_t<T>* to = keys_.data() + key_count_;

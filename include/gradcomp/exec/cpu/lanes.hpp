@@ -52,7 +52,7 @@ template <bool Memory, class T, class Index>
 void take_portable(const T* value, const std::uint16_t* place, std::size_t count, Index base, winner_rule<T>& rule, winner_lists<T, Index>& out)
 {
     for (std::size_t i = 0; i < count; ++i) {
-        const bits_t<T> key = magnitude(value[i]);
+        const bits_t<T> key = rank_key(value[i]);
         const bool tie = key == rule.threshold && rule.ties > 0, wins = key > rule.threshold || tie;
         rule.ties -= tie;
         out.index[out.winners] = static_cast<Index>(base + place[i]);
@@ -71,7 +71,7 @@ template <class T> std::size_t boundary_portable(const T* value, std::size_t cou
 {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const bits_t<T> key = magnitude(value[i]);
+        const bits_t<T> key = rank_key(value[i]);
         keys[kept] = key;
         kept += key >= low && key < sure;
         above += key >= sure;
@@ -89,6 +89,7 @@ template <> struct lanes512<float> {
     GRADCOMP_LANE mask first(std::size_t n) { return static_cast<mask>(n >= 16 ? 0xffffu : (1u << n) - 1u); }
     GRADCOMP_LANE __m512i load(const float* p) { return _mm512_loadu_si512(p); }
     GRADCOMP_LANE __m512i key(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi32(0x7fffffff)); }
+    GRADCOMP_LANE __m512i rank(__m512i v) { return _mm512_maskz_min_epu32(0xffff, key(v), all(key_of<float>::nan)); }
     GRADCOMP_LANE __m512i all(std::uint32_t k) { return _mm512_set1_epi32(static_cast<int>(k)); }
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu32_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu32_mask(a, b); }
@@ -111,6 +112,7 @@ template <> struct lanes512<double> {
     GRADCOMP_LANE mask first(std::size_t n) { return static_cast<mask>(n >= 8 ? 0xffu : (1u << n) - 1u); }
     GRADCOMP_LANE __m512i load(const double* p) { return _mm512_loadu_si512(p); }
     GRADCOMP_LANE __m512i key(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi64(0x7fffffffffffffff)); }
+    GRADCOMP_LANE __m512i rank(__m512i v) { return _mm512_maskz_min_epu64(0xff, key(v), all(key_of<double>::nan)); }
     GRADCOMP_LANE __m512i all(std::uint64_t k) { return _mm512_set1_epi64(static_cast<long long>(k)); }
     GRADCOMP_LANE mask at_least(__m512i a, __m512i b) { return _mm512_cmpge_epu64_mask(a, b); }
     GRADCOMP_LANE mask equal(__m512i a, __m512i b) { return _mm512_cmpeq_epu64_mask(a, b); }
@@ -235,7 +237,7 @@ GRADCOMP_TARGET_AVX512 void take_avx512(const T* value, const std::uint16_t* pla
     std::uint32_t winners = out.winners, wrong_count = out.wrong;
     std::size_t ties_left = rule.ties;
     for (std::size_t j = 0; j < count; j += lanes::width) {
-        const __m512i v = lanes::load(value + j), key = lanes::key(v);
+        const __m512i v = lanes::load(value + j), key = lanes::rank(v);
         const auto at = lanes::load_places(place + j), index = lanes::plus(at, base);
         const auto valid = lanes::first(count - j);
         const auto ties = static_cast<mask>(lanes::equal(key, threshold) & valid);
@@ -269,7 +271,7 @@ GRADCOMP_TARGET_AVX512 std::size_t boundary_avx512(const T* value, std::size_t c
     const __m512i lows = lanes::all(low), sures = lanes::all(sure);
     std::size_t kept = 0, sure_ones = 0;
     for (std::size_t j = 0; j < count; j += lanes::width) {
-        const __m512i key = lanes::key(lanes::load(value + j));
+        const __m512i key = lanes::rank(lanes::load(value + j));
         const auto valid = lanes::first(count - j);
         const auto over = static_cast<typename lanes::mask>(lanes::at_least(key, sures) & valid);
         const auto between = static_cast<typename lanes::mask>(lanes::at_least(key, lows) & valid & ~over);

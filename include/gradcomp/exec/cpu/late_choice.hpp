@@ -233,7 +233,7 @@ private:
         std::size_t found = 0;
         for (std::size_t at = s.begin; at < s.end; ++at) {
             const auto again = again_of(at - s.begin);
-            for (std::size_t i = 0; i < where.segments[at].size; ++i) found += magnitude(detail::left_at(again, i, policy)) >= magnitude(least);
+            for (std::size_t i = 0; i < where.segments[at].size; ++i) found += magnitude(detail::left_at(again, i, policy)) >= rank_key(least);
         }
         return found;
     }

@@ -109,12 +109,12 @@ private:
     {
         bits_t<T> key[tile_size], largest = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            key[i] = magnitude(value_at(at, i));
+            key[i] = rank_key(value_at(at, i));
             largest = std::max(largest, key[i]);
         }
         if (largest >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]]
             for (std::size_t i = 0; i < count; ++i)
-                if (key[i] >= key_of<T>::infinity) key[i] = magnitude(value_without_gradient(at, i));
+                if (key[i] >= key_of<T>::infinity) key[i] = rank_key(value_without_gradient(at, i));
         const int above = radix<T>::shift(digit) + radix<T>::width(digit);
         for (std::size_t i = 0; i < count; i += 16) {
             const std::size_t stop = count - i < 16 ? count : i + 16;

@@ -31,12 +31,16 @@ inline void require_clean_device()
 /// A launch reports bad arguments at once; what happens on the device is seen by wait().
 inline void check_launch(const char* kernel) { check_cuda(cudaGetLastError(), kernel); }
 
-/// @throws error wrong_memory_space for memory that kernels of this device may not touch.
+/// @throws error wrong_memory_space for memory that is not the present device's, nor managed: a kernel that touches it would end the process.
 inline void require_device_memory(const void* pointer, const char* field)
 {
     cudaPointerAttributes found{};
     check_cuda(cudaPointerGetAttributes(&found, pointer), "cudaPointerGetAttributes");
-    if (found.type == cudaMemoryTypeDevice || found.type == cudaMemoryTypeManaged) return;
+    int device = 0;
+    check_cuda(cudaGetDevice(&device), "cudaGetDevice");
+    if (found.type == cudaMemoryTypeManaged || (found.type == cudaMemoryTypeDevice && found.device == device)) return;
+    if (found.type == cudaMemoryTypeDevice)
+        throw error(error_code::wrong_memory_space, field, "memory of device " + std::to_string(found.device), "must be memory of device " + std::to_string(device) + ", the present one");
     throw error(error_code::wrong_memory_space, field, found.type == cudaMemoryTypeHost ? "pinned host memory" : "host memory",
         "must be device memory: this stack runs on exec::cuda");
 }

@@ -16,14 +16,18 @@ struct placed_indices {
     std::size_t first_tile = 0; ///< in the starts of all selections' tiles
 };
 
-/// @throws error size_overflow for a selection whose elements 32 bits do not number.
+/// Elements among which kernels choose at most. They count and step by blocks of threads in 32 bits, so a last step must not run over either: the grids of
+/// selections stay below 2^20 threads.
+inline constexpr std::size_t most_chosen_from = (std::size_t{1} << 32) - (std::size_t{1} << 20);
+
+/// @throws error size_overflow for a selection of more than that.
 inline std::vector<placed_indices> placed_indices_of(const layout& where)
 {
     std::vector<placed_indices> all;
     std::size_t tiles = 0;
     each_index_form(where, [&](const index_form& form, std::size_t wire) {
-        if (form.size > std::size_t{1} << 32)
-            throw error(error_code::size_overflow, "size", std::to_string(form.size), "exec::cuda chooses among at most 2^32 elements");
+        if (form.size > most_chosen_from)
+            throw error(error_code::size_overflow, "size", std::to_string(form.size), "exec::cuda chooses among at most 2^32 - 2^20 elements");
         all.push_back({form, where.selections[all.size()].payload, wire, tiles});
         tiles += form.tiles;
     });

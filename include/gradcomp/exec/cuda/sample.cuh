@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule
         const std::uint32_t line = k / sample_line;
         const std::size_t first = s.size / lines * line, length = s.size / lines;
         const std::size_t place = (first + static_cast<std::size_t>(std::uint64_t{stream.block(line / 4).at[line % 4]} * length >> 32)) / sample_line * sample_line + k % sample_line;
-        keys[k] = magnitude(form_in(over, memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1, mends));
+        keys[k] = rank_key(form_in(over, memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1, mends));
     }
     block.sync();
     const bracket<T> found = bracket_of(block, shared, keys, sample_plan(lines, s.size, s.kept, s.capacity), last);

@@ -22,7 +22,7 @@ GRADCOMP_DEVICE void count_digits(const Block& block, std::uint32_t* histogram, 
     for (int b = block.thread(); b < radix<T>::most_values; b += Block::threads) histogram[b] = 0;
     block.sync();
     for (std::size_t i = begin + static_cast<std::size_t>(block.thread()); i < end; i += Block::threads) {
-        const bits_t<T> key = magnitude(source(i));
+        const bits_t<T> key = rank_key(source(i));
         if (found.matches(key, digit)) block.add(histogram[radix<T>::value(key, digit)], 1u);
     }
     block.sync();
@@ -55,7 +55,7 @@ GRADCOMP_DEVICE void count_winners(const Block& block, const Source& source, std
 {
     above = ties = 0;
     for (std::size_t i = begin + static_cast<std::size_t>(block.thread()); i < end; i += Block::threads) {
-        const bits_t<T> key = magnitude(source(i));
+        const bits_t<T> key = rank_key(source(i));
         above += key > threshold;
         ties += key == threshold;
     }
@@ -70,7 +70,7 @@ GRADCOMP_DEVICE void take_winners(const Block& block, const Source& source, std:
     for (std::size_t base = begin; base < end; base += Block::threads) {
         const std::size_t i = base + static_cast<std::size_t>(block.thread());
         const T x = i < end ? source(i) : T(0);
-        const bits_t<T> key = magnitude(x);
+        const bits_t<T> key = rank_key(x);
         const bool above = i < end && key > threshold, tie = i < end && key == threshold;
         const std::uint32_t room = quota > ties ? quota - ties : 0u;
         std::uint32_t rank, total; // 16 bits each: above, ties

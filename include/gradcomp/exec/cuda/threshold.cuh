@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(select_threads) limit_kernel(select_memory<T> 
     if (threadIdx.x >= warp_lanes) return;
     const device_limit at = limits[blockIdx.x];
     const T least = least_magnitude<T>(limit.of(magnitudes_of_tiles(device_warp{}, largest + at.first_tile, squares + at.first_tile, at.tiles), at.size));
-    if (threadIdx.x == 0) s.limits.low = magnitude(least);
+    if (threadIdx.x == 0) s.limits.low = rank_key(least);
 }
 
 /// How many were listed, and how many of them there is room for.
