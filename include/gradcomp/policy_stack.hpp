@@ -122,8 +122,8 @@ private:
         try {
             check_options();
             const theory::membership classes = stack::classes_over(compressor, tensors);
-            stack::require_contraction<Memory>(classes);
-            if constexpr (resets_error<Memory>) stack::require_contraction<gradcomp::ef<>>(stack::classes_over(memory.reset, tensors));
+            stack::require_contraction<Memory, Compressor>(classes);
+            if constexpr (resets_error<Memory>) stack::require_contraction<gradcomp::ef<>, typename Memory::reset_compressor>(stack::classes_over(memory.reset, tensors));
             if (const auto warning = theory::check_learning_rate(classes, training_run_of(expected)); warning && warn != nullptr && reducer.rank() == 0)
                 warn(warning->text().c_str());
             return Exchange(*this, tensors, parameters);

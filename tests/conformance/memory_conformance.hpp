@@ -197,6 +197,7 @@ template <class T, class Memory> void memory_of(const Memory& memory)
         with(gc::random_block{.ratio = 4}, ring);
         if constexpr (!gc::resets_error<Memory>) with(gc::random_block{.ratio = 3, .block = 4, .scope = gc::scope::whole_model}, to_root);
         with(gc::top_k{.ratio = 5}, all_gather);
+        with(gc::chain{gc::top_k{.ratio = 5}, gc::natural<>{}}, all_gather); // powers of two: sums stay exact
     }
 }
 

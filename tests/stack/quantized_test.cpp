@@ -41,10 +41,29 @@ TEST_CASE("error feedback around too few levels is refused at attach() with the 
         CHECK(said(gc::chain{gc::top_k{.ratio = 4}, gc::qsgd<>{.bits = 8}}, gc::ef{}) == "accepted");
         has(said(gc::natural_dithering(2), gc::ef{}), {"U(8.66)", "no B3"});
         CHECK(said(gc::natural_dithering(), gc::ef{}) == "accepted");
+        // What the error says to do is legal.
+        CHECK(said(gc::chain{gc::top_k{.ratio = 4}, gc::scaled{.lambda = 0.115, .of = gc::qsgd<>{.bits = 2}}}, gc::ef{}) == "accepted");
+        has(said(gc::chain{gc::top_k{.ratio = 4}, gc::qsgd<>{.bits = 2}}, gc::ef{}), {"gc::scaled around its quantizer"});
         // Levels relative to the largest element, the nearest one: always a contraction, also where the lowest level is high.
         CHECK(said(gc::level_rounding<gc::rounding::nearest>{.levels = {1}}, gc::ef{}) == "accepted");
         has(said(gc::exponential_dithering<gc::norm::two, gc::rounding::nearest>{.levels = 2}, gc::ef{}), {"no class", "more levels"});
         has(said(gc::by_tensor{gc::vectors(gc::qsgd<>{.bits = 2}), gc::otherwise(gc::top_k{.ratio = 4})}, gc::ef{}), {"no B3"});
+    });
+}
+
+TEST_CASE("a memory that resets its error refuses too few levels as well, and lets nothing wait for the reset")
+{
+    gc::comm::run_ranks(1, [](gc::comm::in_process c) {
+        auto x = start<float>();
+        const auto refused = [&](const auto& compressor, const auto& reset) {
+            const gc::policy_stack stack{.compressor = compressor, .memory = gc::cser{.reset = reset, .every = 4}, .reducer = gc::all_gather{c}, .local = gc::momentum{.beta = 0.9}};
+            const auto e = error_of([&] { stack.attach(tensors, x); });
+            return e && e->code() == gc::error_code::not_contractive;
+        };
+        CHECK(refused(gc::qsgd<>{.bits = 2}, gc::random_block{.ratio = 4}));
+        CHECK(refused(gc::random_block{.ratio = 4}, gc::qsgd<>{.bits = 2}));
+        CHECK_FALSE(refused(gc::qsgd<>{.bits = 8}, gc::random_block{.ratio = 4}));
+        CHECK_FALSE(refused(gc::nothing{}, gc::random_block{.ratio = 4}));
     });
 }
 

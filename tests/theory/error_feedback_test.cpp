@@ -43,6 +43,6 @@ TEST_CASE("classes as text name every class and the factor that makes a contract
     CHECK(theory::describe(theory::top_k(100, 5)) == "B1(0.05, 1), B2(0.05, 1), B3(20)");
     CHECK(theory::describe(theory::rand_k_unbiased(100, 5)) == "U(20), B1(20, 20), B2(1, 20), no B3");
     CHECK(theory::describe(theory::nothing()) == "no class");
-    CHECK(theory::remedy(theory::rand_k_unbiased(100, 5)).find("multiplied by 0.05 (gc::scaled) it is in B3(20)") == 0);
+    CHECK(theory::remedy(theory::rand_k_unbiased(100, 5)).find("multiplied by 0.05 (gc::scaled around its quantizer) it is in B3(20)") == 0);
     CHECK(theory::remedy(theory::nothing()).find("no factor") == 0);
 }

@@ -22,6 +22,7 @@ struct block_top_k {
     gradcomp::scope scope = gradcomp::scope::per_tensor; ///< over what one choice is made
 
     static constexpr bool unbiased = false, contractive = true, shared_support = false, additive = false;
+    static constexpr bool pads_message = true; ///< behind a partial last block
     static constexpr int passes = 2, rounds = 1;
     /// @throws error invalid_option.
     void check() const
@@ -30,12 +31,13 @@ struct block_top_k {
         if (block < 1) throw error(error_code::invalid_option, "block", "0", "must be at least 1");
     }
     std::size_t blocks(std::size_t d) const { return (d + block - 1) / block; }
+    std::size_t kept(std::size_t d) const { return d == 0 ? 0 : kept_count(blocks(d), ratio) * block; } ///< elements of a message for d, zeros among them
     theory::membership classes(std::size_t d) const { return d == 0 ? theory::identity() : theory::block_top_k(blocks(d), kept_count(blocks(d), ratio)); }
 
     template <class T, class Executor> auto start(const Executor& executor, const coder_start& with) const
     {
         return indexed_coder<T, Executor, exec::block_norm_engine<Executor, T>>(executor, with,
-            make_layout(*with.list, *with.tensors, scope, [this](std::size_t d) { return d == 0 ? 0 : kept_count(blocks(d), ratio) * block; }), std::size_t{block});
+            make_layout(*with.list, *with.tensors, scope, [this](std::size_t d) { return kept(d); }), std::size_t{block});
     }
 };
 static_assert(compressor<block_top_k>);

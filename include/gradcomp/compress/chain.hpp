@@ -7,24 +7,28 @@
 namespace gradcomp {
 inline namespace compress {
 
-/// It sends some elements as they are, values first and then indices: where() says how many of each selection.
-template <class S> concept whole_element_sparsifier = compressor<S> && S::contractive && !S::unbiased && requires(const S s) {
+/// It sends some elements as they are, or all of them times one number (unbiased), values first and then indices: kept(d) says for how many of d elements a
+/// message has room, its coder's where() for how many of each selection.
+template <class S> concept whole_element_sparsifier = compressor<S> && requires(const S s, std::size_t d) {
     { s.scope } -> std::convertible_to<scope>;
     { s.ratio } -> std::convertible_to<double>;
+    { s.kept(d) } -> std::same_as<std::size_t>;
 };
 
 /// C(x) = Q(S(x)): what S keeps, each selection's values cut into buckets and quantized by Q, indices as S sends them.
 ///
 /// Bytes on the wire: the quantizer's for k elements, and S's for its indices; none where ranks share the choice.
 /// One sweep, then work on the k values. With S keeping the share q and Q in B3(delta), in B3(delta / q); with Q in U(zeta), in B1(q, zeta),
-/// B2(q, zeta), so scaled by 1/zeta in B3(zeta / q). Unscaled it is a contraction only for zeta < 2.
+/// B2(q, zeta), so scaled by 1/zeta in B3(zeta / q). Unscaled it is a contraction only for zeta < 2. With S in U(zeta_S) and Q in
+/// U(zeta), in U(zeta_S zeta). Unbiased, and a contraction by kind, where both parts are.
 /// @cite Beznosikov et al., JMLR 24(276), section on compressors, (k).
 template <whole_element_sparsifier S, quantizer Q> struct chain {
     S sparsifier;
     Q quantizer = {};
     gradcomp::scope scope = sparsifier.scope; ///< the sparsifier's; not to be set
 
-    static constexpr bool unbiased = false, contractive = true, shared_support = S::shared_support, additive = false;
+    static constexpr bool unbiased = S::unbiased && Q::unbiased, contractive = S::contractive && Q::contractive;
+    static constexpr bool shared_support = S::shared_support, additive = false;
     static constexpr int passes = S::passes, rounds = 1;
     /// @throws error invalid_option.
     void check() const
@@ -35,7 +39,11 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
     /// The quantizer sees at most a bucket of the kept elements.
     theory::membership classes(std::size_t d) const
     {
-        return d == 0 ? theory::identity() : theory::chain(sparsifier.classes(d), quantizer.classes(sparsifier.kept(d)));
+        if (d == 0) return theory::identity();
+        theory::membership codes = quantizer.classes(sparsifier.kept(d));
+        // What becomes of zeros that stand for no element counts for ||Q(y)||^2 and never reaches x: of B1 only what B2 says holds without them.
+        if (pads_message<S>) codes.b1.reset();
+        return theory::chain(sparsifier.classes(d), codes);
     }
 
     template <class T, class Executor> class coder {
@@ -59,7 +67,7 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
         {
             auto tally = sparse_.encode(executor, rules, now, engine_.plain(), options);
             engine_.encode(executor, values_, now, key_, code_, form_, message);
-            engine_.settle(executor, rules, sparse_);
+            engine_.template settle<!S::unbiased>(executor, rules, sparse_);
             engine_.copy_indices(executor, message + form_.bytes);
             return tally;
         }
@@ -67,6 +75,7 @@ template <whole_element_sparsifier S, quantizer Q> struct chain {
         void check(const Executor& executor, const std::byte* message) const
         {
             engine_.check(executor, code_, form_, message);
+            if constexpr (pads_message<S>) engine_.clear_values(executor); // what it looks for behind the last element: values are decoded later
             engine_.fetch_indices(executor, message + form_.bytes);
             sparse_.check(executor, engine_.plain());
         }

@@ -27,6 +27,7 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
     gradcomp::scope scope = gradcomp::scope::per_tensor; ///< over what the limit is measured and the room is shared
 
     static constexpr bool unbiased = false, contractive = Unit != limit_unit::absolute, shared_support = false, additive = false;
+    static constexpr bool pads_message = true; ///< where fewer elements reach the limit than there is room for
     static constexpr int passes = 4, rounds = 1;
     /// @throws error invalid_option.
     void check() const
@@ -35,10 +36,11 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
         if (!(is_finite(limit) && limit > 0) || (Unit == limit_unit::maximum && limit > 1))
             throw error(error_code::invalid_option, "limit", text_of(limit), Unit == limit_unit::maximum ? "must be above 0 and at most 1" : "must be finite and above 0");
     }
+    std::size_t kept(std::size_t d) const { return kept_of(d, ratio, k); } ///< elements of d for which a message has room
     theory::membership classes(std::size_t d) const
     {
         if (d == 0) return theory::identity();
-        const std::size_t room = kept_of(d, ratio, k);
+        const std::size_t room = kept(d);
         if (Unit == limit_unit::maximum) return theory::threshold_of_maximum(d, limit, room);
         return Unit == limit_unit::norm ? theory::threshold_of_norm(d, limit, room) : theory::threshold_absolute();
     }
@@ -46,7 +48,7 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
     template <class T, class Executor> class coder {
     public:
         coder(const threshold& options, const Executor& executor, const coder_start& start)
-            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return kept_of(d, options.ratio, options.k); }), *start.list)),
+            : layout_(checked(make_layout(*start.list, *start.tensors, options.scope, [&](std::size_t d) { return options.kept(d); }), *start.list)),
               limit_{Unit, options.limit}, key_{start.seed, start.rank + 1}, engine_(executor, layout_)
         {
         }

@@ -24,6 +24,8 @@ template <class C> concept states_passes = requires {
 };
 /// The scale of what it sends is known only after its sweep, which leaves p behind; what remains is p - s sign(p).
 template <class C> constexpr bool scales_late = requires { requires C::scales_late; };
+/// Behind the elements that it sends, a message may hold zeros that stand for none.
+template <class C> constexpr bool pads_message = requires { requires C::pads_message; };
 /// Options are checked before anything is allocated.
 template <class C> concept checks_options = requires(const C c) { c.check(); };
 

@@ -86,4 +86,19 @@ template <class T> struct remainder_rule : rule_streams<T, T, 0, 1> {
 };
 static_assert(sweep_rule<remainder_rule<float>>);
 
+/// A second compressor missed a part of what a first one took of element i: that stays behind, too. Whole: the first one took p itself, so that nothing else
+/// does. A rule whose memory is p - c takes settle() for it; one whose memory is something else says how (keep_missed).
+template <bool Whole, class Rule> GRADCOMP_HD GRADCOMP_INLINE void keep_missed(const Rule& rule, std::size_t i, typename Rule::value_type missed)
+{
+    using T = typename Rule::value_type;
+    if constexpr (requires { rule.keep_missed(i, missed); }) {
+        rule.keep_missed(i, missed);
+    } else if constexpr (Whole) {
+        rule.settle(i, missed, T(0));
+    } else if constexpr (std::same_as<decltype(rule.again()), read_rule<T>>) { // else nothing is kept
+        const read_rule<T> left = rule.again();
+        rule.settle(i, left.value(left.gradient[i], nullptr) + missed, T(0));
+    }
+}
+
 } // namespace gradcomp

@@ -67,8 +67,8 @@ template <class Executor, class T> class sign_engine;
 
 /// The second half of a sparsifier and a quantizer: engine(executor, layout, values, coded_form, bytes) for a sparsifier's layout and message and
 /// its kept values as a layout of their own. plain() is room for a message of the sparsifier, values first, then indices.
-/// encode(executor, values, now, choice_key, code, coded_form, message) leaves in plain() what the codes miss; settle(executor, rules, sparsifier)
-/// returns that to the memory; decode(executor, values, code, coded_form, message) fills plain(); copy_indices(executor, to) and fetch_indices(executor, from)
+/// encode(executor, values, now, choice_key, code, coded_form, message) leaves in plain() what the codes miss; settle<Whole>(executor, rules, sparsifier)
+/// returns that to the memory; clear_values(executor) makes the values of plain() 0; decode(executor, values, code, coded_form, message) fills plain(); copy_indices(executor, to) and fetch_indices(executor, from)
 /// move the indices, index_bytes() of them, between plain() and a message.
 template <class Executor, class T, class Code> class chain_engine;
 

@@ -44,6 +44,7 @@ struct drifting_rule : rule_streams<T, Gradient, Direction::inputs + 2, Directio
         this->out[error_out][i] -= c;
         this->out[point_out][i] = multiply_add(-pull, this->out[error_out][i], this->in[parameters_in][i]);
     }
+    GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { settle(i, T(0), -missed); }
     /// p of the same elements after a sweep that sent nothing: what the direction's streams hold says it.
     GRADCOMP_HD auto again() const
     {

@@ -33,6 +33,8 @@ struct estimate_rule : rule_streams<T, Gradient, Direction::inputs + 1, Directio
     }
     /// @pre the sweep left c = 0 for this element
     GRADCOMP_HD GRADCOMP_INLINE void settle(std::size_t i, T, T c) const { this->out[error_out][i] += c; }
+    /// The estimate takes back what it took and did not arrive.
+    GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { this->out[error_out][i] -= missed; }
 
     /// p of the same elements after a sweep that sent nothing.
     GRADCOMP_HD auto again() const

@@ -1,6 +1,7 @@
 /// @file Measured contraction beside the theory's bound: what share of p a run's messages leave behind.
 #pragma once
 
+#include <gradcomp/core/concepts.hpp>
 #include <gradcomp/theory/describe.hpp>
 #include <gradcomp/theory/measured.hpp>
 
@@ -25,7 +26,8 @@ struct contraction_report {
 /// Looks at every k-th exchange of one rank: one decode of its own message, and one pass over it and the memory. Never changes the run.
 ///
 /// The bound is on the mean over the operator's random choices, so single draws of a random one may lie above it; the mean may not, for long.
-/// Needs a memory: without one nothing keeps p - c. Where the memory is averaged over ranks (saef) look at the exchanges between.
+/// Needs a memory whose error() is p - c: without one nothing keeps it, and ef21 and cser, which keep something else, do not compile. Where the
+/// memory is averaged over ranks (saef) look at the exchanges between.
 template <class T> class contraction_observer {
 public:
     /// @param classes of the compressor over the run's tensors (compressor.classes(), stack::classes_over()); @param every exchange, at least 1.
@@ -38,6 +40,10 @@ public:
     /// @pre the exchange has `elements` elements
     template <class Exchange> bool after_step(Exchange& exchange)
     {
+        static_assert(!keeps_estimate<typename Exchange::memory_type>,
+            "gradcomp: gc::contraction_observer reads p - c from error(), and gc::ef21 keeps an estimate there. Observe a stack with .memory = gc::ef{}.");
+        static_assert(!resets_error<typename Exchange::memory_type>,
+            "gradcomp: gc::contraction_observer reads p - c from error(), and gc::cser gathers many of them there. Observe a stack with .memory = gc::ef{}.");
         if (exchange.exchanges() == seen_ || exchange.exchanges() % every_ != 0) return false;
         seen_ = exchange.exchanges();
         const std::span<const T> left = exchange.error();

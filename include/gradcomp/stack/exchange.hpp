@@ -29,6 +29,8 @@ template <class Stack, class T> class exchange {
     using State = rank_state<Stack, T>;
 
 public:
+    using memory_type = Memory;
+
     /// @throws error invalid_option, invalid_argument, size_changed, out_of_memory.
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),

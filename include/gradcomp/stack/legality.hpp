@@ -121,10 +121,11 @@ template <class Compressor> theory::membership classes_over(const Compressor& co
     }
 }
 
-/// Error feedback needs a contraction with numbers, not only by kind.
-template <class Memory> void require_contraction(const theory::membership& classes)
+/// Error feedback needs a contraction with numbers, not only by kind. Where the error is reset, gc::nothing may leave all of it to the reset.
+template <class Memory, class Compressor> void require_contraction(const theory::membership& classes)
 {
-    if (Memory::feeds_back && !resets_error<Memory> && !classes.b3)
+    constexpr bool waits_for_reset = resets_error<Memory> && std::is_same_v<Compressor, nothing>;
+    if (Memory::feeds_back && !waits_for_reset && !classes.b3)
         throw error(error_code::not_contractive, "compressor", theory::describe(classes),
             "error feedback needs E||C(x) - x||^2 <= (1 - 1/delta)||x||^2 with a finite delta, and for these tensors and options the compressor has none: " + theory::remedy(classes));
 }

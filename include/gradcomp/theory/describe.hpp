@@ -34,7 +34,7 @@ inline std::string remedy(const membership& of_c)
     const membership m = complete(of_c);
     if (!m.b2) return "no factor makes it one: give it more levels or bits, smaller buckets, or a scale";
     const scaled_contraction best = contractive_scaling(*m.b2);
-    return "multiplied by " + short_text(best.factor) + " (gc::scaled) it is in B3(" + short_text(best.b3.delta) + "); or give it more levels or bits, or smaller buckets";
+    return "multiplied by " + short_text(best.factor) + " (gc::scaled around its quantizer) it is in B3(" + short_text(best.b3.delta) + "); or give it more levels or bits, or smaller buckets";
 }
 
 } // namespace gradcomp::theory

@@ -14,6 +14,7 @@ public:
     {
     }
     std::byte* plain() { return plain_.data(); }
+    void clear_values(const cpu_team&) const { std::fill(kept(), kept() + value_bytes_ / sizeof(T), T(0)); }
     const std::byte* plain() const { return plain_.data(); }
     std::size_t index_bytes() const { return plain_.size() - value_bytes_; }
 
@@ -28,11 +29,11 @@ public:
         codes_.encode(team, values, rules, now, key, code, form, message, {.bad_elements = non_finite::propagate});
     }
 
-    /// A sparsifier that sends whole elements left 0 of them: what their codes miss is what stays.
-    template <class Rules, class Sparse> void settle(const cpu_team& team, const Rules& rules, const Sparse& sparse) const
+    /// What the codes miss stays; Whole: the sparsifier took elements as they are and left 0 of them.
+    template <bool Whole, class Rules, class Sparse> void settle(const cpu_team& team, const Rules& rules, const Sparse& sparse) const
     {
         const auto rule = rules(gradcomp::segment{});
-        sparse.decode(team, plain(), [rule](std::size_t i, T missed) __attribute__((always_inline)) { rule.settle(i, missed, T(0)); });
+        sparse.decode(team, plain(), [rule](std::size_t i, T missed) __attribute__((always_inline)) { keep_missed<Whole>(rule, i, missed); });
     }
 
     void check(const cpu_team&, const Code& code, const coded_form& form, const std::byte* message) const { detail::check_parameters(code, form, message); }

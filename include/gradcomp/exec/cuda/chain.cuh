@@ -6,10 +6,10 @@
 namespace gradcomp::exec {
 
 /// What the codes of an element miss returns to the memory.
-template <class Rule> struct settle_target {
+template <class Rule, bool Whole> struct settle_target {
     Rule rule;
     __device__ bool begin() { return detail::begin(rule); }
-    GRADCOMP_HD void operator()(std::size_t i, typename Rule::value_type missed) const { rule.settle(i, missed, typename Rule::value_type(0)); }
+    GRADCOMP_HD void operator()(std::size_t i, typename Rule::value_type missed) const { keep_missed<Whole>(rule, i, missed); }
 };
 
 /// Holds one message of the sparsifier.
@@ -20,6 +20,7 @@ public:
     {
     }
     std::byte* plain() { return plain_.data(); }
+    void clear_values(const cuda_stream& on) const { clear(on, plain_.data(), value_bytes_); }
     const std::byte* plain() const { return plain_.data(); }
     std::size_t index_bytes() const { return plain_.size() - value_bytes_; }
 
@@ -30,10 +31,10 @@ public:
         const auto bound = bind_step(on, rule, now);
         codes_.encode(on, values, packed_rule<std::remove_const_t<decltype(bound)>>{bound}, now, key, code, form, message, {.bad_elements = non_finite::propagate});
     }
-    /// A sparsifier that sends whole elements left 0 of them: what their codes miss is what stays.
-    template <class Rule, class Sparse> void settle(const cuda_stream& on, const packed_rule<Rule>& rules, const Sparse& sparse) const
+    /// What the codes miss stays; Whole: the sparsifier took elements as they are and left 0 of them.
+    template <bool Whole, class Rule, class Sparse> void settle(const cuda_stream& on, const packed_rule<Rule>& rules, const Sparse& sparse) const
     {
-        sparse.decode(on, plain(), settle_target<Rule>{rules.rule});
+        sparse.decode(on, plain(), settle_target<Rule, Whole>{rules.rule});
     }
 
     void check(const cuda_stream& on, const Code& code, const coded_form& form, const std::byte* message) const { codes_.check(on, {}, code, form, message); }
