@@ -56,6 +56,16 @@ TEST_CASE("adaptive_random of two elements draws without replacement: the second
     CHECK(std::abs(without_first - q * draws) <= 6 * std::sqrt(q * (1 - q) * draws));
 }
 
+TEST_CASE("adaptive_random draws the largest numbers in proportion, too")
+{
+    std::vector<float> x = {0x1p126f, 0x1.8p127f}; // 1 and 3; swept at half of them
+    coding<float, gc::adaptive_random> run({.k = 1}, gc::tensor_list{{"x", {2}}});
+    constexpr int draws = 20000;
+    int second = 0;
+    for (std::uint32_t step = 0; step < draws; ++step) second += run.decode(run.encode(x, std::vector<float>(2), step).message).touched[1];
+    CHECK(std::abs(second - 0.75 * draws) <= 6 * std::sqrt(0.75 * 0.25 * draws));
+}
+
 TEST_CASE("adaptive_random of ranks differs, of one rank does not")
 {
     const auto x = input<double>(pattern::heavy, 500, 3);
@@ -156,4 +166,22 @@ TEST_CASE("options out of range are refused by name")
     CHECK_THROWS_AS((gc::adaptive_random{.ratio = 0.5}.check()), gc::error);
     CHECK_NOTHROW(gc::threshold<limit_unit::norm>{.limit = 2.5}.check());
     CHECK(gc::theory::has_no_guarantee(gc::threshold<limit_unit::norm>{.limit = 2.5}.classes(10)));
+}
+
+TEST_CASE_TEMPLATE("magnitudes whose squares a double cannot hold are chosen like any others", T, float, double)
+{
+    std::vector<double> factors = {1, 0x1p-130, 0x1p120};
+    if (sizeof(T) == sizeof(double)) factors.insert(factors.end(), {1e154, 1e200, 1e300, 1e-154, 1e-170, 1e-300, 0x1p-1060});
+    const gc::tensor_list list{{"x", {4}}, {"y", {3}}};
+    const std::vector<T> zeros(7);
+    for (const double factor : factors) {
+        CAPTURE(factor);
+        std::vector<T> x;
+        for (const double v : {1.0, -2.0, 5.0, 4.0, 3.0, 3.0, 1.0}) x.push_back(static_cast<T>(2 * v * factor)); // swept at half of it
+        coding<T, gc::block_top_k> blocks({.ratio = 2, .block = 2}, list);
+        const auto of_blocks = blocks.decode(blocks.encode(x, zeros, 0).message).touched;
+        CHECK(of_blocks == std::vector<std::uint8_t>{0, 0, 1, 1, 1, 1, 0});
+        coding<T, gc::threshold<limit_unit::norm>> mean({.limit = 1}, list); // 3.39 and 2.52
+        CHECK(mean.decode(mean.encode(x, zeros, 0).message).touched == std::vector<std::uint8_t>{0, 0, 1, 1, 1, 1, 0});
+    }
 }

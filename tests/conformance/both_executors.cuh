@@ -140,6 +140,8 @@ template <class T, class Compressor> void same_on_both_for(const Compressor& com
         for (const pattern of : {pattern::uniform, pattern::ties, pattern::sparse}) steps_agree<T>(compressor, gc::tensor_list{{"only", {n}}}, of, non_finite::propagate, false, 1);
     for (const auto& list : lists_of_both())
         for (const pattern of : all_patterns) steps_agree<T>(compressor, list, of, non_finite::propagate, false);
+    for (const auto& list : lists_of_both())
+        for (const pattern of : extreme_patterns) steps_agree<T>(compressor, list, of, non_finite::propagate, false);
     for (const auto& list : lists_of_both()) steps_agree<T>(compressor, list, pattern::heavy, non_finite::zero_and_count, true);
 }
 

@@ -14,17 +14,22 @@ TEST_CASE("threshold is the same on both executors, with room and without")
     same_on_both(gc::threshold<>{.limit = 0.01, .ratio = 50});
     same_on_both(gc::threshold<gc::limit_unit::norm>{.limit = 1, .ratio = 9, .scope = gc::scope::whole_model});
     same_on_both(gc::threshold<gc::limit_unit::absolute>{.limit = 0.4, .ratio = 3});
+    same_on_both_for<double>(gc::threshold<gc::limit_unit::norm>{.limit = 1, .ratio = 9});
 }
 TEST_CASE("block_top_k is the same on both executors")
 {
     same_on_both(gc::block_top_k{.ratio = 5, .block = 16});
     same_on_both(gc::block_top_k{.ratio = 3, .block = 100, .scope = gc::scope::whole_model});
+    same_on_both_for<double>(gc::block_top_k{.ratio = 5, .block = 16});
 }
 TEST_CASE("a sparsifier and then a quantizer is the same on both executors")
 {
     same_on_both(gc::chain{gc::top_k{.ratio = 10}, gc::exponential_dithering<>{}});
     same_on_both(gc::chain{gc::top_k{.ratio = 7, .scope = gc::scope::whole_model}, gc::natural<>{}});
     same_on_both(gc::chain{gc::random_block{.ratio = 4, .block = 64}, gc::qsgd<>{.bits = 4}});
+    same_on_both(gc::chain{gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::natural<>{}});
+    same_on_both(gc::chain{gc::block_top_k{.ratio = 5, .block = 16}, gc::natural<>{}});
+    same_on_both(gc::chain{gc::rand_k<>{.ratio = 4}, gc::natural<>{}});
 }
 TEST_CASE("compressors by tensor are the same on both executors")
 {

@@ -27,10 +27,16 @@ enum class pattern {
     uniform,      ///< 24 random bits in (-1, 1)
     heavy,        ///< magnitudes over 24 binary decades
     sparse,       ///< 95 percent zeros, half of them -0
-    integers      ///< from -8 to 8: sums are exact
+    integers,     ///< from -8 to 8: sums are exact
+    huge,         ///< squares are beyond T
+    tiny          ///< squares vanish in T
 };
 inline constexpr pattern all_patterns[] = {pattern::zeros, pattern::one_hot, pattern::denormals, pattern::ties,
     pattern::uniform, pattern::heavy, pattern::sparse, pattern::integers};
+inline constexpr pattern extreme_patterns[] = {pattern::huge, pattern::tiny};
+
+/// What extreme inputs are multiplied by: a power of two.
+template <class T> inline constexpr T extreme_factor = sizeof(T) == sizeof(float) ? T(0x1p100) : static_cast<T>(0x1p600);
 
 /// Element i of an input.
 template <class T> constexpr T element(pattern of, std::size_t i, std::size_t n, std::uint64_t seed)
@@ -46,6 +52,8 @@ template <class T> constexpr T element(pattern of, std::size_t i, std::size_t n,
     case pattern::heavy: return unit / static_cast<T>(std::uint64_t{1} << (r % 25));
     case pattern::sparse: return r % 20 == 0 ? unit : r & 0x10000 ? T(0) : -T(0);
     case pattern::integers: return static_cast<T>(static_cast<std::int64_t>(r % 17) - 8);
+    case pattern::huge: return unit * extreme_factor<T>;
+    case pattern::tiny: return unit / extreme_factor<T>;
     }
     return T(0);
 }

@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 
-using gradcomp::waiting_time;
+using gradcomp::arrival_rate, gradcomp::waiting_time;
 
 TEST_CASE("a waiting time is -log(word / 2^32), in float and in double, with relative accuracy down to the shortest")
 {
@@ -36,4 +38,25 @@ TEST_CASE("waiting times of random words have mean and variance 1")
         }
     CHECK(sum / n == doctest::Approx(1).epsilon(6 / std::sqrt(double(n))));
     CHECK(squares / n == doctest::Approx(2).epsilon(6 * 2.24 / std::sqrt(double(n))));
+}
+
+TEST_CASE_TEMPLATE("rates of the largest numbers are finite, and in the order of |p| / wait, also across the place from which they are roots", T, float, double)
+{
+    const T largest = std::numeric_limits<T>::max();
+    for (const std::uint32_t word : {0xffffffffu, 0xfffffff0u, 0xf0000000u, 0x80000000u, 12345u}) {
+        T before = 0;
+        for (T p = largest / T(0x1p100); p < largest / T(1.5); p *= T(1.25)) {
+            const T rate = arrival_rate(p, word);
+            CAPTURE(p);
+            REQUIRE(std::isfinite(rate));
+            REQUIRE(rate > before);
+            REQUIRE(gradcomp::magnitude(arrival_rate(-p, word)) == gradcomp::magnitude(rate));
+            before = rate;
+        }
+    }
+    CHECK(arrival_rate(largest, 0xffffffffu) > arrival_rate(largest / 2, 0xffffffffu));
+    CHECK(arrival_rate(largest / 2, 0xffffffffu) > arrival_rate(largest, 0xfffffffau)); // six times the wait
+    CHECK(arrival_rate(T(3), 77u) == T(3) / waiting_time<T>(77u));
+    CHECK(std::isinf(arrival_rate(std::numeric_limits<T>::infinity(), 77u)));
+    CHECK(arrival_rate(T(0), 0xffffffffu) == T(0));
 }

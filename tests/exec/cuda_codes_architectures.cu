@@ -5,6 +5,7 @@
 #include <gradcomp/exec/cuda/chain.cuh>
 #include <gradcomp/exec/cuda/low_rank.cuh>
 #include <gradcomp/exec/cuda/sign.cuh>
+#include <gradcomp/exec/cuda/subset.cuh>
 #include <gradcomp/exec/cuda/threshold.cuh>
 
 #include <gradcomp/compress/adaptive_random.hpp>
@@ -14,6 +15,7 @@
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/natural.hpp>
 #include <gradcomp/compress/qsgd.hpp>
+#include <gradcomp/compress/rand_k.hpp>
 #include <gradcomp/compress/random_block.hpp>
 #include <gradcomp/compress/sign.hpp>
 #include <gradcomp/compress/threshold.hpp>
@@ -35,6 +37,9 @@ void all_late_choices()
     one_step<float, float, plain, false>(gc::adaptive_random{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::threshold<>{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::block_top_k{}, plain(gc::plain_gradient{}));
+    one_step<double, double, gc::momentum::direction<double, false>, true>(gc::block_top_k{}, gc::momentum::direction<double, false>(gc::momentum{}));
+    one_step<float, float, plain, false>(gc::chain<gc::threshold<>, gc::natural<>>{}, plain(gc::plain_gradient{}));
+    one_step<float, float, plain, false>(gc::chain<gc::rand_k<>, gc::natural<>>{}, plain(gc::plain_gradient{}));
 }
 
 void all_factors()

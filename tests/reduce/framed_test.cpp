@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -113,4 +114,52 @@ TEST_CASE("ranks of another kind or another model are refused, and the time that
         });
     for (std::thread& one : ranks) one.join();
     CHECK(text == "frame of rank 1: kind = 6");
+}
+
+TEST_CASE("ranks whose compressors differ in type or options refuse each other, though their messages have the same size, unless they are told one kind")
+{
+    const auto said = [](const auto& mine, const auto& other, std::optional<std::uint32_t> kind = {}) {
+        std::string text = "fine";
+        gc::comm::in_process_group group(2);
+        const auto run = [&](int rank, const auto& compressor) {
+            std::vector<float> x(model.total()), g(model.total(), 1);
+            try {
+                gc::policy_stack{.compressor = compressor, .memory = gc::ef{}, .reducer = gc::framed{gc::all_gather{gc::comm::in_process(group, rank)}, kind}, .warn = nullptr}
+                    .attach(model, x)
+                    .step(g, 0.5);
+            } catch (const gc::error& e) {
+                if (rank == 0) text = e.field();
+            }
+        };
+        std::thread first([&] { run(0, mine); }), second([&] { run(1, other); });
+        first.join();
+        second.join();
+        return text;
+    };
+    CHECK(said(gc::top_k{.ratio = 4}, gc::top_k{.ratio = 4}) == "fine");
+    CHECK(said(gc::top_k{.ratio = 4}, gc::adaptive_random{.ratio = 4}) == "frame of rank 1: kind");
+    CHECK(said(gc::qsgd<>{.bits = 8, .bucket = 512}, gc::qsgd<>{.bits = 8, .bucket = 256}) == "frame of rank 1: kind");
+    CHECK(said(gc::top_k{.ratio = 4}, gc::adaptive_random{.ratio = 4}, 5u) == "fine");
+}
+
+TEST_CASE("the frames of a reset belong to the same model and to the reset's compressor")
+{
+    std::string text = "fine";
+    gc::comm::in_process_group group(2);
+    std::vector<std::thread> ranks;
+    for (int rank = 0; rank < 2; ++rank)
+        ranks.emplace_back([&, rank] {
+            std::vector<float> x(model.total()), g(model.total(), 1);
+            const gc::cser memory{.reset = gc::random_block{.ratio = 4, .block = rank == 0 ? 0u : 1u}};
+            try {
+                gc::policy_stack{.compressor = gc::top_k{.ratio = 4}, .memory = memory, .reducer = gc::framed{gc::all_gather{gc::comm::in_process(group, rank)}},
+                    .local = gc::momentum{.beta = 0}, .warn = nullptr}
+                    .attach(model, x)
+                    .step(g, 0.5);
+            } catch (const gc::error& e) {
+                if (rank == 0) text = e.field();
+            }
+        });
+    for (std::thread& one : ranks) one.join();
+    CHECK(text == "frame of rank 1: kind");
 }

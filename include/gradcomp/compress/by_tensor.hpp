@@ -55,6 +55,7 @@ template <class C> constexpr auto otherwise(C use) { return tensor_case{of_dimen
 template <class... Cases> struct by_tensor {
     std::tuple<Cases...> cases;
     constexpr by_tensor(Cases... all) : cases(all...) {}
+    auto options() const { return std::tie(cases); } ///< for kind_of()
 
     template <class Case> using compressor_of = decltype(Case::use);
     static_assert(((compressor_of<Cases>::rounds == 1) && ...),

@@ -50,7 +50,7 @@ public:
     {
         return engine_.encode(executor, layout_, rules, now, key_, code_, form_, message, options);
     }
-    /// @throws error bad_message for parameters that no peer can have sent.
+    /// @throws error bad_message for parameters that no peer can have sent, and for what lies between and behind the codes unless it is 0.
     void check(const Executor& executor, const std::byte* message) const { engine_.check(executor, layout_, code_, form_, message); }
 
     template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const

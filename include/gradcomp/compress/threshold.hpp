@@ -55,6 +55,7 @@ template <limit_unit Unit = limit_unit::maximum> struct threshold {
         std::size_t elements() const { return 0; }
         std::size_t bytes() const { return counts_at() + layout_.selections.size() * sizeof(std::uint32_t); }
         std::size_t fallbacks() const { return engine_.fallbacks(); }
+        const layout& where() const { return layout_; } ///< what is chosen among, and for how much of it there is room
         std::uint64_t unsent() const { return engine_.unsent(); } ///< elements so far that reached the limit and found no room
 
         template <class Rules>

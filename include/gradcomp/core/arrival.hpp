@@ -32,8 +32,15 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T waiting_time(std::uint32_t word
 }
 
 /// Element `place` of a selection arrives after waiting_time / |p|; the k that arrive first are k draws without replacement, each with
-/// probability proportional to |p| among those left. The rate, larger for sooner: 0 for p = 0.
+/// probability proportional to |p| among those left. The rate, larger for sooner: 0 for p = 0. Rates of the upper 32 binades, and as many beyond T, as roots, so
+/// that none overflows and their order stays.
 /// @cite Efraimidis, Spirakis, Weighted random sampling with a reservoir, Information Processing Letters 97, 2006.
-template <class T> GRADCOMP_HD GRADCOMP_INLINE T arrival_rate(T p, std::uint32_t word) { return p / waiting_time<T>(word); }
+template <class T> GRADCOMP_HD GRADCOMP_INLINE T arrival_rate(T p, std::uint32_t word)
+{
+    constexpr T high = sizeof(T) == sizeof(float) ? T(0x1p96) : static_cast<T>(0x1p992);
+    const T wait = waiting_time<T>(word), rate = p / wait;
+    if (magnitude(rate) < magnitude(high) || !is_finite(p)) return rate;
+    return high * square_root(__builtin_bit_cast(T, magnitude(p)) / high / wait); // waits are at least 2^-32
+}
 
 } // namespace gradcomp

@@ -16,6 +16,7 @@ struct coded_form {
         std::size_t parameter = 0; ///< its first parameter, counted in T
         std::size_t codes = 0;     ///< its first byte of codes
         std::size_t end = 0;       ///< the byte behind its last
+        unsigned spare = 0;        ///< the upper bits of its last byte that belong to no code: 0
     };
     std::size_t bucket = 0;            ///< elements that share parameters
     std::size_t parameters = 0;        ///< of all tensors together
@@ -41,6 +42,7 @@ template <class T> coded_form make_coded_form(const layout& where, int bits, int
     for (std::size_t s = 0; s < form.places.size(); ++s) {
         form.places[s].codes = form.bytes;
         form.places[s].end = form.bytes + packed_bytes(where.segments[s].size, bits);
+        form.places[s].spare = spare_bits(where.segments[s].size, bits);
         form.bytes = padded(form.places[s].end);
     }
     return form;

@@ -278,5 +278,7 @@ template <class C> GRADCOMP_HD GRADCOMP_INLINE bool is_poisoned(const typename C
 
 /// Bytes of n codes.
 GRADCOMP_HD constexpr std::size_t packed_bytes(std::size_t n, int bits) { return (n * static_cast<std::size_t>(bits) + 7) / 8; }
+/// Bits of the last of them that belong to none of the codes.
+GRADCOMP_HD constexpr unsigned spare_bits(std::size_t n, int bits) { return static_cast<unsigned>(8 - n * static_cast<std::size_t>(bits) % 8) % 8; }
 
 } // namespace gradcomp

@@ -68,7 +68,7 @@ struct frame_header {
     std::uint32_t magic = 0x50434447;  ///< "GDCP"
     std::uint16_t version = 1;
     std::uint16_t element = 4;         ///< sizeof(T)
-    std::uint32_t kind = 0;            ///< which compressor wrote it; the sender's and receiver's own numbering
+    std::uint32_t kind = 0;            ///< which compressor wrote it: kind_of() it, or the sender's and receiver's own numbering
     std::uint32_t tensors = 0;         ///< hash_of() the tensor list
     std::uint64_t step = 0;
     std::uint64_t bytes = 0;           ///< of the payload

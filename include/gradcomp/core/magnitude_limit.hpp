@@ -1,14 +1,15 @@
 /// @file From which magnitude on an element is sent: a fixed one, or one relative to the whole vector.
 #pragma once
 
-#include <gradcomp/core/scalar.hpp>
+#include <gradcomp/core/safe_squares.hpp>
 
 namespace gradcomp {
 
 /// What a limit may be relative to.
 struct measured_magnitudes {
     double largest = 0; ///< max |p_i|
-    double squares = 0; ///< sum of p_i^2, formed in double: tiles of 256 elements, and tree_sum() over them
+    double squares = 0; ///< sum of (p_i / 2^exponent)^2, formed in double: tiles of 256 elements, and tree_sum() over them
+    int exponent = 0;   ///< square_exponent() of the largest finite magnitude among the tiles' largest
 };
 
 /// What a threshold is counted in.
@@ -31,7 +32,7 @@ struct magnitude_limit {
         case limit_unit::norm: break;
         }
         // A hair below, lest the mean of equal magnitudes be rounded above all of them.
-        return value * (1 - 0x1p-20) * square_root(p.squares / static_cast<double>(d > 0 ? d : 1));
+        return value * (1 - 0x1p-20) * square_root(p.squares / static_cast<double>(d > 0 ? d : 1)) * two_to(p.exponent);
     }
 };
 

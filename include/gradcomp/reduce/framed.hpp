@@ -2,9 +2,11 @@
 #pragma once
 
 #include <gradcomp/core/frame.hpp>
+#include <gradcomp/core/kind.hpp>
 #include <gradcomp/core/view.hpp>
 
 #include <chrono>
+#include <optional>
 
 namespace gradcomp {
 inline namespace reduce {
@@ -13,11 +15,12 @@ inline namespace reduce {
 template <class R> concept gathering_reducer = requires(const R r) { r.communicator; } && !R::needs_additive;
 
 /// framed{all_gather{communicator}}: every message travels in a frame of core/frame.hpp: kind, version, element, tensor table, step, size and CRC32C,
-/// which every receiver checks before it looks at the payload. On the host, a step of its own: 48 bytes a message, one more reading of what is
-/// sent and of what is received; its state's frame_seconds() says what it took. The parameters that a root sends back have the root's header alone.
+/// which every receiver checks before it looks at the payload, so that ranks whose compressors differ in type or options refuse each other. On the host, a
+/// step of its own: 48 bytes a message, one more reading of what is sent and of what is received; its state's frame_seconds() says what it took. The
+/// parameters that a root sends back have the root's header alone.
 template <gathering_reducer Reducer> struct framed {
     Reducer of;
-    std::uint32_t kind = 0; ///< what the ranks call their configuration; ranks with another one are refused
+    std::optional<std::uint32_t> kind = {}; ///< of the messages, instead of kind_of(compressor); ranks with another one are refused
     decltype(Reducer::communicator) communicator = of.communicator; ///< the reducer's; not to be set
 
     static constexpr bool needs_additive = false;
@@ -34,12 +37,16 @@ template <gathering_reducer Reducer> struct framed {
 
     public:
         state(const framed& options, std::size_t elements, std::size_t bytes, std::size_t parameters)
-            : inner_(options.of, elements, room + bytes, parameters), expected_{.element = sizeof(T), .kind = options.kind, .bytes = bytes}
+            : inner_(options.of, elements, room + bytes, parameters), expected_{.element = sizeof(T), .bytes = bytes}, kind_(options.kind)
         {
             std::memset(inner_.message(), 0, room);
         }
-        /// Of which tensors the messages are.
-        void belongs_to(const tensor_list& list) { expected_.tensors = hash_of(list); }
+        /// Of which tensors the messages are, and who writes them.
+        template <class Compressor> void belongs_to(const tensor_list& list, const Compressor& compressor)
+        {
+            expected_.tensors = hash_of(list);
+            expected_.kind = kind_.value_or(kind_of(compressor));
+        }
 
         std::byte* message() { return inner_.message() + room; }
         std::size_t header_bytes() const { return inner_.header_bytes() + room; } ///< frame, header and padding
@@ -88,6 +95,7 @@ template <gathering_reducer Reducer> struct framed {
 
         inner_state inner_;
         frame_header expected_;
+        std::optional<std::uint32_t> kind_;
         std::chrono::steady_clock::duration spent_{};
     };
 };

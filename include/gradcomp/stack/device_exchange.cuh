@@ -39,7 +39,7 @@ public:
     device_exchange(const Stack& stack, const tensor_list& tensors, device_view<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), state_(stack, tensors_, checked(parameters)), now_(1),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reductions_(stack.reducer, coder_, tensors_), reset_(stack, tensors_, all_, state_), factor_(1), gradients_(tensors_, rank_)
+          reductions_(stack.reducer, stack.compressor, coder_, tensors_), reset_(stack, tensors_, all_, state_), factor_(1), gradients_(tensors_, rank_)
     {
         if constexpr (requires { stack.reducer.communicator.stream(); })
             if (stack.reducer.communicator.stream() != state_.team.stream())

@@ -41,6 +41,7 @@ public:
           coder_(stack.memory.reset.template start<T>(team_, {&list, &all, reset_seed(stack.seed), static_cast<std::uint32_t>(stack.reducer.rank())})),
           reduction_(stack.reducer, coder_.elements(), coder_.bytes(), list.total())
     {
+        if constexpr (requires { reduction_.belongs_to(list, stack.memory.reset); }) reduction_.belongs_to(list, stack.memory.reset);
     }
 
     /// Takes the message out of e where a reset is due after `exchanges` exchanges.

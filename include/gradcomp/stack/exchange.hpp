@@ -35,7 +35,7 @@ public:
     exchange(const Stack& stack, const tensor_list& tensors, std::span<T> parameters)
         : tensors_(tensors), rank_(stack.reducer.rank()), all_(tensors.numbers()), arguments_(tensors_, parameters), state_(stack, tensors_, parameters.data()),
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
-          reductions_(stack.reducer, coder_, tensors_), reset_(stack, tensors_, all_, state_), guard_(kind())
+          reductions_(stack.reducer, stack.compressor, coder_, tensors_), reset_(stack, tensors_, all_, state_), guard_(kind())
     {
     }
 

@@ -15,12 +15,12 @@ namespace gradcomp::stack {
 /// @tparam Reduction what the reducer makes of one round: its own state, or on a stream an enqueued_reduction
 template <class Reduction, class T, class Executor, int Rounds> class reductions {
 public:
-    template <class Reducer, class Coder>
-    reductions(const Reducer& reducer, const Coder& coder, const tensor_list& tensors)
+    template <class Reducer, class Compressor, class Coder>
+    reductions(const Reducer& reducer, const Compressor& compressor, const Coder& coder, const tensor_list& tensors)
         : all_(make(reducer, coder, tensors.total(), std::make_integer_sequence<int, Rounds>{})), sum_(sum_size(reducer, coder))
     {
         for (Reduction& one : all_)
-            if constexpr (requires { one.belongs_to(tensors); }) one.belongs_to(tensors);
+            if constexpr (requires { one.belongs_to(tensors, compressor); }) one.belongs_to(tensors, compressor);
     }
     Reduction& operator[](int round) { return all_[static_cast<std::size_t>(round)]; }
     /// The one that carries what x moves by.

@@ -5,10 +5,10 @@
 
 namespace gradcomp::exec {
 
-/// Memory: a double and an index a block, and a selection's workspace. Reads p once more than the sweep.
+/// Memory: a double (for T = double 12 bytes) and an index a block, and a selection's workspace. Reads p once more than the sweep.
 ///
-/// A block's squared norm is formed in double, where floats' squares neither overflow nor vanish: 8 lanes by the element's place in the block,
-/// then in halves. Ties go to the block of the lowest number.
+/// A block's squared norm is formed in double, of doubles over a power of two that all blocks of a selection share (core/safe_squares.hpp): 8 lanes by the
+/// element's place in the block, then in halves. Ties go to the block of the lowest number.
 template <class T> class block_norm_engine<cpu_team, T> {
 public:
     block_norm_engine(const cpu_team& team, const layout& where, std::size_t block) : block_(block), blocks_(blocks_of(where, block)), numbers_(blocks_)
@@ -16,6 +16,7 @@ public:
         std::size_t n = 0, k = 0;
         for (const selection& s : where.selections) n = std::max(n, (s.size + block - 1) / block), k = std::max(k, s.kept / block);
         norms_ = host_buffer<double>(n);
+        exponents_ = host_buffer<int>(scaled ? n : 0);
         chosen_ = host_buffer<double>(k);
         work_.emplace(n, k, team.threads());
     }
@@ -64,6 +65,8 @@ public:
     }
 
 private:
+    static constexpr bool scaled = sizeof(T) > sizeof(float);
+
     static layout blocks_of(const layout& where, std::size_t block)
     {
         layout blocks;
@@ -89,18 +92,27 @@ private:
         const std::size_t members = std::min(team.members_for(s.size), std::max<std::size_t>(blocks, 1));
         team.run(members, [&](std::size_t t) {
             for (std::size_t b = blocks * t / members; b < blocks * (t + 1) / members; ++b) {
-                double lanes[8] = {};
-                each_piece_of(where, s, b, [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
-                    const auto again = rules(piece).again();
-                    for (std::size_t i = 0; i < count; ++i) {
-                        const double p = static_cast<double>(detail::left_at(again, from + i, policy));
-                        lanes[(place + i) % 8] = multiply_add(p, p, lanes[(place + i) % 8]);
-                    }
-                });
-                for (std::size_t half = 4; half > 0; half /= 2)
-                    for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
-                norms_.data()[b] = lanes[0];
+                bits_t<T> largest = 0;
+                if constexpr (scaled) {
+                    each_element_of(where, s, b, rules, policy, [&](std::size_t, T p) { largest = std::max(largest, magnitude(p)); });
+                    exponents_.data()[b] = square_exponent<T>(largest);
+                }
+                detail::squares_by_eight<T> sum(largest);
+                each_element_of(where, s, b, rules, policy, [&](std::size_t place, T p) { sum.add(place, p); });
+                norms_.data()[b] = sum.total();
             }
+        });
+        if constexpr (scaled) {
+            const int common = blocks > 0 ? *std::max_element(exponents_.data(), exponents_.data() + blocks) : 0;
+            for (std::size_t b = 0; b < blocks; ++b) norms_.data()[b] = squares_in(norms_.data()[b], exponents_.data()[b], common);
+        }
+    }
+    /// f(place in the block, p) for the elements of a block.
+    template <class Rules, class F> void each_element_of(const layout& where, const selection& s, std::size_t number, const Rules& rules, non_finite policy, const F& f) const
+    {
+        each_piece_of(where, s, number, [&](const gradcomp::segment& piece, std::size_t from, std::size_t count, std::size_t place) {
+            const auto again = rules(piece).again();
+            for (std::size_t i = 0; i < count; ++i) f(place + i, detail::left_at(again, from + i, policy));
         });
     }
 
@@ -118,6 +130,7 @@ private:
     layout blocks_; ///< as elements, a selection for each of the layout's
     indexed_messages<T> numbers_;
     host_buffer<double> norms_{0}, chosen_{0};
+    host_buffer<int> exponents_{0};
     std::optional<top_k_workspace<double>> work_;
     std::size_t fallbacks_ = 0;
 };

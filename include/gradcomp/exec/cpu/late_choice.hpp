@@ -59,6 +59,27 @@ void take_back_all(const layout& where, const selection& s, const Rules& rules, 
     });
 }
 
+/// A sum of squares by eight lanes, element i in lane i mod 8, then by halves; of p / 2^square_exponent().
+template <class T> class squares_by_eight {
+public:
+    explicit squares_by_eight(bits_t<T> largest) : down_(two_to(-square_exponent<T>(largest))) {}
+    void add(std::size_t i, T p)
+    {
+        double x = static_cast<double>(p);
+        if constexpr (sizeof(T) > sizeof(float)) x *= down_;
+        lanes_[i % 8] = multiply_add(x, x, lanes_[i % 8]);
+    }
+    double total()
+    {
+        for (std::size_t half = 4; half > 0; half /= 2)
+            for (std::size_t j = 0; j < half; ++j) lanes_[j] += lanes_[j + half];
+        return lanes_[0];
+    }
+
+private:
+    double down_, lanes_[8] = {};
+};
+
 /// Everything stays behind; rates[i] is element i's rate of arrival.
 template <class T> struct list_rates : stateless_chooser<list_rates<T>> {
     T* rates = nullptr;
@@ -77,22 +98,18 @@ template <class T> struct list_rates : stateless_chooser<list_rates<T>> {
     }
 };
 
-/// Everything stays behind; the largest magnitude and the sum of squares of each tile are noted.
+/// Everything stays behind; the largest magnitude of each tile is noted, and the sum of squares over 4^square_exponent() of it.
 template <class T> struct measure_tiles : stateless_chooser<measure_tiles<T>> {
     T* largest = nullptr;     ///< of each tile of the segment
     double* squares = nullptr;
     measure_tiles part(std::size_t, std::size_t, std::size_t) const { return *this; }
     template <isa> taken choose(std::size_t base, std::size_t count, const T* p, T*) const
     {
-        double lanes[8] = {};
         bits_t<T> most = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            most = std::max(most, magnitude(p[i]));
-            lanes[i % 8] = multiply_add(static_cast<double>(p[i]), static_cast<double>(p[i]), lanes[i % 8]);
-        }
-        for (std::size_t half = 4; half > 0; half /= 2)
-            for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
-        squares[base / tile_size] = lanes[0];
+        for (std::size_t i = 0; i < count; ++i) most = std::max(most, magnitude(p[i]));
+        squares_by_eight<T> sum(most);
+        for (std::size_t i = 0; i < count; ++i) sum.add(i, p[i]);
+        squares[base / tile_size] = sum.total();
         largest[base / tile_size] = __builtin_bit_cast(T, most);
         return taken::none;
     }
@@ -223,8 +240,12 @@ private:
             tally += sweep(team, rules(piece), piece.size, measure, options);
             tiles += tiles_of(piece);
         }
-        for (std::size_t tile = 0; tile < tiles; ++tile) all.largest = std::max(all.largest, static_cast<double>(largest_.data()[tile]));
-        all.squares = tree_sum<double>(tiles, [this](std::size_t tile, double sum) { return sum + squares_.data()[tile]; });
+        const auto exponent_of = [this](std::size_t tile) { return square_exponent<T>(bits_of(largest_.data()[tile])); };
+        for (std::size_t tile = 0; tile < tiles; ++tile) {
+            all.largest = std::max(all.largest, static_cast<double>(largest_.data()[tile]));
+            all.exponent = tile == 0 ? exponent_of(0) : std::max(all.exponent, exponent_of(tile));
+        }
+        all.squares = tree_sum<double>(tiles, [&](std::size_t tile, double sum) { return sum + squares_in(squares_.data()[tile], exponent_of(tile), all.exponent); });
         return all;
     }
     template <class Again>

@@ -42,6 +42,8 @@ public:
     unsigned piece_count() const { return static_cast<unsigned>(pieces_.size()); }
     std::size_t bucket() const { return bucket_; }
     std::size_t parameters() const { return parameters_; }
+    /// Enqueues the check that a message is 0 where nothing stands.
+    void check_gaps(const cuda_stream& on, int bits, const std::byte* message) const;
     /// The zeros between the parameters and the first codes.
     void clear_gap(const cuda_stream& on, std::byte* message) const
     {
@@ -111,7 +113,29 @@ template <class Code> __global__ void __launch_bounds__(apply_threads) check_par
     if (__syncthreads_or(wrong) && threadIdx.x == 0) counts->unreadable = counts->verdict = 1;
 }
 
+/// Notes a message that is not 0 where nothing stands: between the parameters and the codes, and behind each tensor's last code. A warp a tensor.
+template <class T>
+__global__ void __launch_bounds__(warp_lanes) check_gaps_kernel(const coded_piece* pieces, int bits, std::size_t parameters, std::size_t bytes, const std::byte* message, device_counts* counts)
+{
+    const coded_piece at = pieces[blockIdx.x];
+    const std::size_t end = at.codes + packed_bytes(at.size, bits), next = blockIdx.x + 1 < gridDim.x ? pieces[blockIdx.x + 1].codes : bytes;
+    const auto read = [message](std::size_t i) { return static_cast<unsigned>(message[i]); };
+    bool wrong = false;
+    for (std::size_t i = end + threadIdx.x; i < next; i += warp_lanes) wrong |= read(i) != 0;
+    if (blockIdx.x == 0)
+        for (std::size_t i = parameters * sizeof(T) + threadIdx.x; i < at.codes; i += warp_lanes) wrong |= read(i) != 0;
+    if (const unsigned spare = spare_bits(at.size, bits); threadIdx.x == 0 && spare > 0) wrong |= read(end - 1) >> (8 - spare) != 0;
+    if (__any_sync(~0u, wrong) && threadIdx.x == 0) counts->unreadable = counts->verdict = 1;
+}
+
 } // namespace detail
+
+template <class T> void device_form<T>::check_gaps(const cuda_stream& on, int bits, const std::byte* message) const
+{
+    if (piece_count() == 0) return;
+    detail::check_gaps_kernel<T><<<piece_count(), warp_lanes, 0, on.stream()>>>(pieces(), bits, parameters_, bytes_, message, on.counts());
+    detail::check_launch("check_gaps_kernel");
+}
 
 /// Buckets within a tensor: one launch, no memory beside the tables.
 template <class T, class Code> class code_engine<cuda_stream, T, Code> {
@@ -131,9 +155,10 @@ public:
         detail::check_launch("encode_kernel");
         return {};
     }
-    /// Enqueues the check of a peer's parameters. Codes need none: each of them decodes to a finite c.
+    /// Enqueues the checks of a peer's parameters and of what must be 0. Codes need none: each of them decodes to a finite c.
     void check(const cuda_stream& on, const layout&, const Code& code, const coded_form&, const std::byte* message) const
     {
+        form_.check_gaps(on, code.bits(), message);
         if constexpr (Code::parameters > 0) {
             if (form_.parameters() == 0) return;
             const unsigned blocks = detail::blocks_for(form_.parameters(), detail::apply_threads * std::size_t{Code::parameters});

@@ -34,18 +34,27 @@ template <class T> struct squares_and_largest {
     bits_t<T> largest;
 };
 
-/// Lane j of eight adds the squares of terms j, j + 8, ... in this order, then the lanes fold by halves: the CPU's order.
+/// Lane j of eight adds the squares of terms j, j + 8, ... in this order, then the lanes fold by halves: the CPU's order. For double two reads of p.
 template <class T, class Warp, class Source> GRADCOMP_DEVICE squares_and_largest<T> measure_by_eight(const Warp& warp, std::size_t count, const Source& p)
 {
+    constexpr bool scaled = sizeof(T) > sizeof(float);
     squares_and_largest<T> found{0, 0};
-    for (auto i = static_cast<std::size_t>(warp.lane() % 8); i < count; i += 8) {
-        const T x = p(i);
-        const bits_t<T> key = magnitude(x);
-        found.largest = key > found.largest ? key : found.largest;
-        found.squares = multiply_add(static_cast<double>(x), static_cast<double>(x), found.squares);
+    const auto look = [&found](T x) { found.largest = magnitude(x) > found.largest ? magnitude(x) : found.largest; };
+    const auto lane = static_cast<std::size_t>(warp.lane() % 8);
+    if constexpr (scaled) {
+        for (std::size_t i = lane; i < count; i += 8) look(p(i));
+        found.largest = detail::warp_largest(warp, found.largest, 8);
+    }
+    const double down = two_to(-square_exponent<T>(found.largest));
+    for (std::size_t i = lane; i < count; i += 8) {
+        const T value = p(i);
+        double x = static_cast<double>(value);
+        if constexpr (scaled) x *= down;
+        else look(value);
+        found.squares = multiply_add(x, x, found.squares);
     }
     for (int width = 4; width > 0; width /= 2) found.squares += warp.exchange(found.squares, width);
-    found.largest = detail::warp_largest(warp, found.largest, 8);
+    if constexpr (!scaled) found.largest = detail::warp_largest(warp, found.largest, 8);
     return found;
 }
 
@@ -53,9 +62,17 @@ template <class T, class Warp, class Source> GRADCOMP_DEVICE squares_and_largest
 template <class T, class Warp> GRADCOMP_DEVICE measured_magnitudes magnitudes_of_tiles(const Warp& warp, const T* largest, const double* squares, std::size_t tiles)
 {
     measured_magnitudes all;
-    all.squares = detail::warp_tree_sum<double>(warp, tiles, warp_lanes, [squares](std::size_t tile, double sum) { return sum + squares[tile]; });
-    for (auto tile = static_cast<std::size_t>(warp.lane()); tile < tiles; tile += warp_lanes) all.largest = larger(all.largest, static_cast<double>(largest[tile]));
-    for (int width = warp_lanes / 2; width > 0; width /= 2) all.largest = larger(all.largest, warp.exchange(all.largest, width));
+    const auto exponent_of = [largest](std::size_t tile) { return square_exponent<T>(bits_of(largest[tile])); };
+    all.exponent = tiles > 0 ? exponent_of(0) : 0;
+    for (auto tile = static_cast<std::size_t>(warp.lane()); tile < tiles; tile += warp_lanes) {
+        all.largest = larger(all.largest, static_cast<double>(largest[tile]));
+        all.exponent = larger(all.exponent, exponent_of(tile));
+    }
+    for (int width = warp_lanes / 2; width > 0; width /= 2) {
+        all.largest = larger(all.largest, warp.exchange(all.largest, width));
+        all.exponent = larger(all.exponent, warp.exchange(all.exponent, width));
+    }
+    all.squares = detail::warp_tree_sum<double>(warp, tiles, warp_lanes, [&](std::size_t tile, double sum) { return sum + squares_in(squares[tile], exponent_of(tile), all.exponent); });
     return all;
 }
 
