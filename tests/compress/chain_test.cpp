@@ -46,6 +46,32 @@ TEST_CASE("the class of a composition follows from its parts")
     CHECK(scaled.b3->delta == doctest::Approx(10 * zeta));
 }
 
+TEST_CASE("behind a sparsifier that pads its message, zeros that stand for no element reach nothing")
+{
+    const std::vector<float> x{1, 0, -8, 4, 0, 0, 5, 0, 0.5f, 2};
+    // Room for 5, 3 reach half of the largest; so a mean of 17 / 5 over the bucket's 5 places.
+    const auto few = compressed(gc::chain{gc::threshold<>{.limit = 0.5, .k = 5}, gc::block_sign{}}, x);
+    const float scale = 17.0f / 5;
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(few[i] == doctest::Approx(i == 2 ? -scale : i == 3 || i == 6 ? scale : 0));
+    // Blocks of 4: the last one is partial, {0.5, 2}; of three the first and the second are the largest.
+    const auto blocks = compressed(gc::chain{gc::block_top_k{.ratio = 1, .block = 4}, gc::min_max<gc::rounding::nearest>{}}, x);
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(std::abs(blocks[i] - x[i]) <= 13.0f / 255 / 2 * 1.001f);
+    flips_do_no_harm(gc::chain{gc::threshold<>{.limit = 0.5, .k = 5}, gc::qsgd<>{.bits = 4}}, x);
+    flips_do_no_harm(gc::chain{gc::block_top_k{.ratio = 2, .block = 4}, gc::qsgd<>{.bits = 4}}, x);
+}
+
+TEST_CASE("a composition is unbiased, or a contraction by kind, where both its parts are")
+{
+    using unbiased = gc::chain<gc::rand_k<>, gc::natural<>>;
+    static_assert(unbiased::unbiased && !unbiased::contractive && unbiased::shared_support && !unbiased::additive);
+    static_assert(!gc::chain<gc::rand_k<>, gc::cast<gc::half>>::unbiased);
+    static_assert(!gc::chain<gc::top_k, gc::natural<>>::unbiased && gc::chain<gc::top_k, gc::natural<>>::contractive);
+    static_assert(!gc::chain<gc::top_k, gc::tern_grad>::contractive && !gc::chain<gc::threshold<gc::limit_unit::absolute>, gc::natural<>>::contractive);
+    const gc::chain compressor{gc::rand_k<>{.ratio = 4}, gc::natural<>{}};
+    CHECK(compressor.classes(100).u->zeta == doctest::Approx(4 * 9.0 / 8));
+    is_unbiased(compressor, std::vector<float>{1, -0.3f, 0.7f, 2, -5, 0.01f, 3, 1}, {4, 2, 4, 8, 32, 1, 16, 4});
+}
+
 TEST_CASE("indices and counts that cannot be are refused")
 {
     const gc::chain compressor{gc::top_k{.ratio = 100}, gc::cast<gc::half>{}};

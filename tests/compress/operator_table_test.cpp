@@ -153,6 +153,7 @@ std::map<std::string, facts> all_compressors()
     GRADCOMP_ROW(exponential_rounding<rounding::nearest>{});
     GRADCOMP_ROW(level_rounding<>{});
     GRADCOMP_ROW(level_rounding<rounding::nearest>{});
+    GRADCOMP_ROW(level_rounding<rounding::stochastic, level_scale::absolute>{});
     GRADCOMP_ROW(low_rank{.rank = 4});
     GRADCOMP_ROW(scaled<qsgd<>>{.lambda = 0.04, .of = {.bits = 2}});
     GRADCOMP_ROW(chain{top_k{.ratio = 100}, natural_dithering()});

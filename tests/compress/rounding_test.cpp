@@ -1,6 +1,8 @@
 /// @file min_max, casts and levels from tables: known answers, unbiasedness, limits.
 #include "quantizing.hpp"
 
+#include <limits>
+
 using namespace quantizing;
 using gc::norm, gc::rounding;
 
@@ -130,6 +132,20 @@ TEST_CASE("levels from a table: nearest ones, ties down, and what lies on a leve
     const auto c = compressed(powers, std::vector<float>{9, -1, 5.9f, 6.1f, 1.0f / 3, 0});
     const std::vector<float> wanted{9, -1, 3, 9, 1.0f / 3, 0};
     for (std::size_t i = 0; i < c.size(); ++i) CHECK(c[i] == doctest::Approx(wanted[i]).epsilon(1e-6));
+}
+
+TEST_CASE("absolute levels: each number by itself, whatever its neighbours are, and the last level for what is above it")
+{
+    const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+    const gc::level_rounding<rounding::nearest, gc::level_scale::absolute> nearest{.levels = {0.5, 2, 3}};
+    const std::vector<float> x{0.2f, 0.3f, -1.2f, 1.3f, 2.5f, -2.6f, 3, -1e30f, 0, inf, -inf, nan, -nan, 1e-30f};
+    CHECK((compressed(nearest, x) == std::vector<float>{0, 0.5f, -0.5f, 2, 2, -3, 3, -3, 0, 3, -3, 0, 0, 0}));
+    CHECK(message_of(nearest, x).size() == 16); // 14 codes of 3 bits, no parameters
+    CHECK(gc::theory::has_no_guarantee(nearest.classes(14)));
+    const gc::level_rounding<rounding::stochastic, gc::level_scale::absolute> random{.levels = {0.5, 2, 3}};
+    is_unbiased(random, {0.1f, -0.3f, 1, 2.25f, -3, 0.5f}, {0.5, 0.5, 1.5, 1, 1, 1.5});
+    CHECK(compressed(random, std::vector<float>{-7}) == std::vector<float>{-3});
+    CHECK(complaint([] { gc::level_rounding<rounding::nearest, gc::level_scale::absolute>{.levels = {1, 1e31}}.check(); }) == "invalid_option levels 1e+31");
 }
 
 TEST_CASE("dithering and rounding to levels are unbiased")

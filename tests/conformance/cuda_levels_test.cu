@@ -21,4 +21,5 @@ TEST_CASE("roundings are the same on both executors")
 {
     same_on_both(gc::exponential_rounding<>{});
     same_on_both(gc::level_rounding<rounding::nearest>{});
+    same_on_both(gc::level_rounding<rounding::stochastic, gc::level_scale::absolute>{.levels = {0.03, 0.25, 0.5, 3}});
 }

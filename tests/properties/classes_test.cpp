@@ -18,7 +18,8 @@ namespace {
 /// Draws of an operator on one tensor of d elements; every draw is a step of its own.
 template <class C> class drawn {
 public:
-    drawn(const C& compressor, std::size_t d) : run_(compressor, one_tensor(d)), zeros_(d) {}
+    drawn(const C& compressor, const gc::tensor_list& list) : run_(compressor, list), zeros_(list.total()) {}
+    drawn(const C& compressor, std::size_t d) : drawn(compressor, one_tensor(d)) {}
     theory::measurement at(const std::vector<double>& x, std::uint64_t draws, double sigmas)
     {
         const auto operate = [&](std::span<const double> in, std::span<double> out, std::uint64_t) {
@@ -72,18 +73,21 @@ std::vector<double> worst_of(std::size_t d, const std::function<double(const std
 }
 
 /// One compressor at one size. Unbiasedness is judged by the distance of the mean from x: a bias of 2^-16 of a step is 16 random bits'.
-template <class C> void keeps_its_classes(const char* name, const C& compressor, std::size_t d)
+template <class C> void keeps_its_classes(const char* name, const C& compressor, const gc::tensor_list& list)
 {
+    const std::size_t d = list.total();
     CAPTURE(std::string(name));
     CAPTURE(d);
-    const theory::membership stated = gc::stack::classes_over(compressor, one_tensor(d));
-    drawn<C> operation(compressor, d);
+    const theory::membership stated = gc::stack::classes_over(compressor, list);
+    drawn<C> operation(compressor, list);
     const auto worst = worst_of(d, [&](const std::vector<double>& x) { return broken(stated, operation.at(x, 40, 2)); });
     const theory::measurement seen = operation.at(worst, 10000, 6);
     CHECK(broken(stated, seen) <= 1e-9);
     if (stated.u) CHECK(seen.bias <= 3 * seen.bias_noise + 3e-5);
     CHECK((stated.u.has_value() || !C::unbiased));
 }
+
+template <class C> void keeps_its_classes(const char* name, const C& compressor, std::size_t d) { keeps_its_classes(name, compressor, one_tensor(d)); }
 
 /// The mean of 20,000 draws lies within 6 standard errors of x in every coordinate, and no draw is farther from it than that could be by chance.
 template <class C> void is_unbiased(const char* name, const C& compressor)
@@ -109,6 +113,25 @@ TEST_CASE("no search finds a vector on which a quantizer breaks its classes")
 {
     for (const std::size_t d : {1u, 2u, 3u, 9u, 33u, 64u})
         fuzzing::each_quantizer([d](std::uint32_t, const char* name, const auto& compressor, const gc::tensor_list&) { keeps_its_classes(name, compressor, d); });
+}
+
+TEST_CASE("nor one on which forms without a golden file of their own break theirs")
+{
+    using gc::limit_unit, gc::norm, gc::rounding;
+    for (const std::size_t d : {1u, 2u, 9u, 33u, 64u}) {
+        keeps_its_classes("threshold_of_norm", gc::threshold<limit_unit::norm>{.limit = 1}, d);
+        keeps_its_classes("threshold_of_norm_short", gc::threshold<limit_unit::norm>{.limit = 0.3, .ratio = 6}, d);
+        keeps_its_classes("levels_nearest", gc::level_rounding<rounding::nearest>{.levels = {0.01, 0.1, 0.5, 1}, .bucket = 32}, d);
+        keeps_its_classes("dithering_of_the_largest_nearest", gc::exponential_dithering<norm::infinity, rounding::nearest>{.base = 3, .levels = 4}, d);
+        keeps_its_classes("dithering_by_the_norm_nearest", gc::exponential_dithering<norm::two, rounding::nearest>{.base = 1.5, .levels = 12}, d);
+        keeps_its_classes("dithering_by_the_norm", gc::exponential_dithering<norm::two>{.base = 4, .levels = 5}, d);
+        keeps_its_classes("dithering_by_the_sum", gc::exponential_dithering<norm::one>{.base = 1.25, .levels = 20}, d);
+        keeps_its_classes("exponential_rounding", gc::exponential_rounding<>{.base = 3, .levels = 30}, d);
+        keeps_its_classes("threshold_then_sign", gc::chain{gc::threshold<limit_unit::norm>{.limit = 0.8, .ratio = 2}, gc::block_sign{.bucket = 16}}, d);
+        keeps_its_classes("blocks_then_levels", gc::chain{gc::block_top_k{.ratio = 2, .block = 5}, gc::level_rounding<rounding::nearest>{.bucket = 16}}, d);
+        keeps_its_classes("random_then_natural", gc::chain{gc::rand_k<>{.ratio = 3}, gc::natural<>{}}, d);
+    }
+    for (const std::size_t columns : {1u, 3u, 8u}) keeps_its_classes("low_rank", gc::low_rank{.rank = 2}, gc::tensor_list{{"m", {7, columns}}, {"v", {3}}});
 }
 
 TEST_CASE("every unbiased operator's mean is x")

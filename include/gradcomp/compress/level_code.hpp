@@ -14,7 +14,8 @@ inline namespace compress {
 enum class level_unit {
     norm_1, norm_2,
     largest, ///< max |p|
-    power    ///< the least power of the base that is at least max |p|: the levels are powers of the base then
+    power,   ///< the least power of the base that is at least max |p|: the levels are powers of the base then
+    one      ///< 1, and no parameter: what lies above the last level becomes that, and NaN becomes 0
 };
 
 /// Sign and the number of a level where each is half of the next, 0, 2^(1 - count), ..., 1/2, 1, as level_code numbers them: found from the exponent of y, without
@@ -52,12 +53,13 @@ private:
     }
 };
 
-/// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1, times the bucket's unit.
+/// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1 (any number where the unit is one), times the bucket's unit.
 template <class T, level_unit Unit, rounding Rounding> struct level_code {
     using value_type = T;
     using bucket = typename halved_code<T, Rounding == rounding::stochastic>::bucket;
-    static constexpr int most_bits = 8, parameters = 1, most_levels = 127;
-    static constexpr measure measured = Unit == level_unit::norm_1 ? measure::sum : Unit == level_unit::norm_2 ? measure::norm : measure::largest;
+    static constexpr bool absolute_levels = Unit == level_unit::one;
+    static constexpr int most_bits = 8, parameters = absolute_levels ? 0 : 1, most_levels = 127;
+    static constexpr measure measured = absolute_levels ? measure::none : Unit == level_unit::norm_1 ? measure::sum : Unit == level_unit::norm_2 ? measure::norm : measure::largest;
     static constexpr bool stochastic = Rounding == rounding::stochastic;
 
     T level[most_levels + 2] = {};  ///< ascending; behind `count` larger than any y
@@ -69,16 +71,22 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     GRADCOMP_HD GRADCOMP_INLINE int bits() const { return width; }
     /// The same codes, faster. @pre is_halved
     GRADCOMP_INLINE halved_code<T, stochastic> where_halved() const { return {static_cast<std::int32_t>(count), width}; }
-    GRADCOMP_HD GRADCOMP_INLINE void describe(const statistic<T>& seen, std::size_t, T* wire) const
+    GRADCOMP_HD GRADCOMP_INLINE void describe([[maybe_unused]] const statistic<T>& seen, std::size_t, [[maybe_unused]] T* wire) const
     {
+        if constexpr (absolute_levels) return;
         const T scale = limited_scale(seen.first);
         wire[0] = Unit == level_unit::power && scale > T(0) ? limited_scale(power_above(scale)) : scale;
     }
-    GRADCOMP_HD bool valid(const T* wire) const { return is_scale(wire[0]) || bits_of(wire[0]) == bits_of(not_a_number<T>()); }
-    GRADCOMP_HD GRADCOMP_INLINE bucket open(const T* wire) const { return {wire[0], wire[0] > T(0) ? T(1) / wire[0] : T(0)}; }
+    GRADCOMP_HD bool valid(const T* wire) const { return absolute_levels || is_scale(wire[0]) || bits_of(wire[0]) == bits_of(not_a_number<T>()); }
+    GRADCOMP_HD GRADCOMP_INLINE bucket open([[maybe_unused]] const T* wire) const
+    {
+        if constexpr (absolute_levels) return {T(1), T(1)};
+        else return {wire[0], wire[0] > T(0) ? T(1) / wire[0] : T(0)};
+    }
 
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
+        if constexpr (absolute_levels) p = magnitude(p) > key_of<T>::infinity ? T(0) : p; // the sign of a NaN is the processor's choice
         const T y = product(absolute(p), b.inverse);
         std::uint32_t k = 0;
         for (std::uint32_t step = first_step; step > 0; step /= 2) k += select_bits(level[k + step] <= y, step, 0u); // a branch would be a coin's
@@ -118,7 +126,7 @@ constexpr int level_bits(std::size_t levels)
     return bits;
 }
 
-/// The code of levels that ascend to 1. @pre at most 127 levels
+/// The code of levels that ascend, to 1 unless the unit is one. @pre at most 127 levels
 template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Rounding> code_of_levels(const std::vector<double>& levels)
 {
     level_code<T, Unit, Rounding> code;
@@ -128,7 +136,7 @@ template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Round
     for (T& level : code.level) level = scale_limits<T>::most;
     code.level[0] = 0;
     for (std::size_t k = 0; k < levels.size(); ++k) code.level[k + 1] = static_cast<T>(levels[k]);
-    code.is_halved = levels.back() == 1 && levels.front() >= 0x1p-100;
+    code.is_halved = Unit != level_unit::one && levels.back() == 1 && levels.front() >= 0x1p-100;
     for (std::size_t k = 1; k < levels.size(); ++k) code.is_halved = code.is_halved && 2 * levels[k - 1] == levels[k];
     return code;
 }
