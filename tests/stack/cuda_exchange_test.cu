@@ -126,7 +126,7 @@ TEST_CASE("a rejected step leaves x, and wait() says so")
     CHECK_NOTHROW(device.wait());
 }
 
-TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fresh random choices and a new learning rate on the way")
+TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fresh random choices, a new learning rate and another lambda on the way")
 {
     own_stream stream;
     const int steps = std::getenv("GRADCOMP_UNDER_SANITIZER") != nullptr ? 20 : 1000; // each launch takes milliseconds there
@@ -149,6 +149,7 @@ TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fre
         }
         for (int i = 0; i < steps; ++i) {
             if (i % (steps / 2) == 0) device.set_learning_rate(i == 0 ? 0.01 : 0.005);
+            if (i % (steps / 4) == 3) device.set_lambda(i < steps / 2 ? 0.75 : 0.5);
             if (captured) REQUIRE(cudaGraphLaunch(ready, stream.handle) == cudaSuccess);
             else device.step(gradient);
         }
@@ -156,7 +157,9 @@ TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fre
         if (captured) cudaGraphExecDestroy(ready), cudaGraphDestroy(graph);
         auto all = read<float>(device.parameters());
         const auto e = read<float>(device.error());
+        const auto z = read<float>(device.gradient_point());
         all.insert(all.end(), e.begin(), e.end());
+        all.insert(all.end(), z.begin(), z.end());
         return all;
     };
     const auto eager = run(false), replayed = run(true);

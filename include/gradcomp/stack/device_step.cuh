@@ -9,9 +9,15 @@
 
 namespace gradcomp::stack::detail {
 
-template <class T> __global__ void set_rate_kernel(step_state<T>* state, T rate) { state->learning_rate = rate; }
-template <class T> __global__ void set_factor_kernel(T* factor, T value) { *factor = value; }
+template <class T> __global__ void set_value_kernel(T* at, T value) { *at = value; }
 template <class T> __global__ void invert_scale_kernel(T* factor, const float* scale) { *factor = T(1) / static_cast<T>(*scale); }
+
+/// Enqueues *at = value, for what kernels of later steps read; a captured one is set again by each replay.
+template <class T> void set_value(const exec::cuda_stream& on, T* at, T value)
+{
+    set_value_kernel<<<1, 1, 0, on.stream()>>>(at, value);
+    exec::detail::check_launch("set_value_kernel");
+}
 
 /// The guard's numbers in device memory, and the sums of the present exchange.
 struct device_guard {
