@@ -36,6 +36,7 @@ TEST_CASE("resets of the error every few exchanges, and votes of signs, move as 
     compare<gc::ring>(blocks, gc::cser<gc::random_block, gc::staged>{.reset = {.ratio = 3}}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
     compare<gc::all_gather>(gc::top_k{.ratio = 8}, gc::cser{.reset = gc::top_k{.ratio = 4}, .every = 3, .units = gc::units::gradient}, gc::momentum{}, gc::descent{}, 1);
     compare<gc::ring>(gc::nothing{}, gc::cser{.reset = blocks}, gc::momentum{.beta = 0}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::cser{.reset = gc::random_block{.ratio = 3}, .every = 2}, gc::nesterov_momentum{.weight_decay = 1e-2}, gc::descent{}, 1);
     compare<gc::all_gather>(gc::sign<gc::sign_scale::none>{}, gc::none_accepting_bias{}, gc::momentum{.beta = 0.9, .dampened = true}, gc::majority_vote{.weight_decay = 1e-3}, 1);
 }
 
