@@ -42,6 +42,7 @@
 #include <gradcomp/optim/estimate.hpp>
 #include <gradcomp/optim/majority_vote.hpp>
 #include <gradcomp/optim/momentum.hpp>
+#include <gradcomp/optim/nesterov_momentum.hpp>
 #include <gradcomp/optim/participation.hpp>
 #include <gradcomp/optim/placement.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>

@@ -51,8 +51,8 @@ template <class T> struct step_streams {
     rule_type rule()
     {
         const auto at = [&](int j) { return memory[j].data() + skew; };
-        rule_type rule(direction(gc::momentum{.beta = 0.9, .weight_decay = 0.01}), {.in_model_units = true, .detachment = T(0.3)});
-        rule.at_step({T(0.1), 5});
+        rule_type rule(direction(gc::momentum{.beta = 0.9, .weight_decay = 0.01}), {.in_model_units = true});
+        rule.at_step({T(0.1), 5, T(0.3)});
         rule.gradient = at(0);
         rule.in[0] = rule.out[0] = at(1);
         rule.in[direction::point_in] = rule.out[rule.point_out] = at(3);

@@ -69,7 +69,7 @@ template <class T, class Gradient, class Compressor> void compare(const Compress
     twin<Gradient> g(values, skew);
     twin<T> m(noise<T>(n, 2), skew), z(noise<T>(n, 3), skew), e(noise<T>(n, 4), skew), x(noise<T>(n, 5), skew);
 
-    const gc::step_state<T> now{T(0.1), 9};
+    const gc::step_state<T> now{T(0.1), 9, T(0.3)};
     const auto fill = [&](rule_type& rule, const Gradient* gradient, T* mp, T* zp, T* ep, T* xp) {
         rule.gradient = gradient;
         rule.in[0] = rule.out[0] = mp;
@@ -78,7 +78,7 @@ template <class T, class Gradient, class Compressor> void compare(const Compress
         rule.in[rule.parameters_in] = xp;
         rule.out[rule.point_out] = zp;
     };
-    const gc::rate_scales<T> scales{true, T(0.3)};
+    const gc::rate_scales<T> scales{true};
     const gc::momentum options{.beta = 0.9, .weight_decay = 0.01};
 
     const gc::exec::cpu_team team;

@@ -153,8 +153,8 @@ TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not
                     const auto values = inputs<T>(list.total(), flavour, 4);
                     std::copy(values.begin(), values.end(), g.data() + skew);
                     gc::recurrence_rule<T, T, gc::plain_gradient::direction<T, false>, true, true, false> rule(
-                        gc::plain_gradient::direction<T, false>(gc::plain_gradient{}), {.in_model_units = false, .detachment = T(0.5)});
-                    rule.at_step({T(1), 0});
+                        gc::plain_gradient::direction<T, false>(gc::plain_gradient{}), {.in_model_units = false});
+                    rule.at_step({T(1), 0, T(0.5)});
                     rule.gradient = g.data() + skew;
                     rule.in[rule.error_in] = rule.out[rule.error_out] = e.data() + skew;
                     rule.in[rule.parameters_in] = x.data() + skew;

@@ -50,8 +50,8 @@ template <class T> struct streams {
 template <class T, bool Decay, bool Staged> auto make_rule(streams<T>& s, T* out_of_place)
 {
     using direction = gc::momentum::direction<T, Decay>;
-    gc::recurrence_rule<T, T, direction, true, true, Staged> rule(direction(gc::momentum{.beta = 0.9, .weight_decay = 0.01}), {.in_model_units = true, .detachment = T(0.3)});
-    rule.at_step({T(0.1), 5});
+    gc::recurrence_rule<T, T, direction, true, true, Staged> rule(direction(gc::momentum{.beta = 0.9, .weight_decay = 0.01}), {.in_model_units = true});
+    rule.at_step({T(0.1), 5, T(0.3)});
     rule.gradient = s[0];
     rule.in[0] = s[1];
     if (Decay) rule.in[direction::point_in] = s[3];

@@ -3,7 +3,6 @@
 #include <gradcomp/optim/amsgrad.hpp>
 #include <gradcomp/optim/descent.hpp>
 #include <gradcomp/optim/estimate.hpp>
-#include <gradcomp/optim/majority_vote.hpp>
 #include <gradcomp/optim/momentum.hpp>
 #include <gradcomp/optim/plain_gradient.hpp>
 #include <gradcomp/optim/server_adam.hpp>
@@ -170,24 +169,4 @@ TEST_CASE("Adam after reduction: it averages messages, or takes them for momenta
     }
     CHECK(gc::server_adam::states == 2);
     CHECK_THROWS_WITH_AS(gc::server_adam{.beta1 = -1}.check(), doctest::Contains("beta1"), gc::error);
-}
-
-TEST_CASE("the majority moves x by eta against its sign, a tie not at all, and weight decay is not put to the vote")
-{
-    for (const double decay : {0.0, 0.5}) {
-        gc::majority_vote::update<double> rule;
-        rule.set({.weight_decay = decay});
-        rule.learning_rate = 0.25;
-        const double x = 8;
-        for (const double votes : {3.0, -1.0, 0.0}) {
-            const double vote = rule.value(votes, &x);
-            CHECK(vote == (votes > 0 ? 1 : votes < 0 ? -1 : 0));
-            double out = 0;
-            rule.leave(votes, &x, vote, 0, &out);
-            CHECK(out == 8 - 0.25 * (vote + decay * 8));
-        }
-    }
-    CHECK(gc::majority_vote::states == 0);
-    CHECK(!gc::majority_vote::touches_only_support);
-    CHECK_THROWS_WITH_AS(gc::majority_vote{.weight_decay = -1}.check(), doctest::Contains("weight_decay"), gc::error);
 }

@@ -66,7 +66,7 @@ inline psync_trace psync_loop(const vector& start, const settings& run, const gr
     return out;
 }
 
-/// p_k = eta m_k; (p'_k, r_k) = PSync(p_k; C2); xk -= p'_k; ek -= r_k. Every `reset_every` steps (e'_k, ek_new) = PSync(ek; C1), xk += e'_k - ek,
+/// p_k = eta m_k, or with run.nesterov eta (momentum m_k + g_k); (p'_k, r_k) = PSync(p_k; C2); xk -= p'_k; ek -= r_k. Every `reset_every` steps (e'_k, ek_new) = PSync(ek; C1), xk += e'_k - ek,
 /// ek = ek_new. Fields as those of psync_loop's trace.
 inline psync_trace cser_loop(const vector& start, int reset_every, const settings& run, const gradient_function& gradient, const compressor& steps, const compressor& resets)
 {
@@ -77,8 +77,8 @@ inline psync_trace cser_loop(const vector& start, int reset_every, const setting
         out.point.push_back(xk);
         std::vector<vector> p = zeros(run.workers, d);
         for (std::size_t k = 0; k < xk.size(); ++k) {
-            local_momentum(m[k], run, gradient, static_cast<int>(k), t, xk[k]);
-            add(p[k], run.learning_rate(t), m[k]);
+            const vector g = local_momentum(m[k], run, gradient, static_cast<int>(k), t, xk[k]);
+            add(p[k], run.learning_rate(t), run.nesterov ? sum(g, run.momentum, m[k]) : m[k]);
         }
         out.direction.push_back(m);
         const std::vector<synchronised> step = psync(p, steps, t);

@@ -76,8 +76,10 @@ struct library_trace : reference::trace {
     std::vector<std::vector<vector>> corrected;  ///< [exchange][worker]: x - mean e
 };
 
-/// Runs make(communicator) as `run` says; the gradient is taken at gradient_point(), step by step, and everything is noted.
-template <class Make> library_trace run_library(const vector& start, const reference::settings& run, const reference::gradient_function& gradient, Make make)
+/// Runs make(communicator) as `run` says; the gradient is taken at gradient_point(), step by step, and everything is noted. `before(exchange, t, communicator)`
+/// is called before the gradient of step t is taken.
+template <class Make, class Before>
+library_trace run_library(const vector& start, const reference::settings& run, const reference::gradient_function& gradient, Make make, Before before)
 {
     const std::size_t entries = static_cast<std::size_t>(run.steps) + 1, ranks = static_cast<std::size_t>(run.workers);
     library_trace out;
@@ -100,6 +102,7 @@ template <class Make> library_trace run_library(const vector& start, const refer
                 exchange.evaluate_at(out.corrected[at][rank], gc::evaluation_point::mean_corrected);
             }
             if (t == run.steps) break;
+            before(exchange, t, communicator);
             const auto point = exchange.gradient_point();
             out.point[at][rank].assign(point.begin(), point.end());
             exchange.step(gradient(communicator.rank(), t, out.point[at][rank]), run.learning_rate(t));
@@ -109,6 +112,11 @@ template <class Make> library_trace run_library(const vector& start, const refer
     for (const vector& x : last) REQUIRE(x == last[0]); // the same bits on every rank
     out.point.pop_back();
     return out;
+}
+
+template <class Make> library_trace run_library(const vector& start, const reference::settings& run, const reference::gradient_function& gradient, Make make)
+{
+    return run_library(start, run, gradient, make, [](auto&, int, gc::comm::in_process) {});
 }
 
 inline double furthest(const std::vector<vector>& a, const std::vector<vector>& b)

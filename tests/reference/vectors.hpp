@@ -27,6 +27,7 @@ struct settings {
     int period = 1;          ///< local steps between exchanges
     double momentum = 0;     ///< m' = momentum * m + g, without dampening
     double weight_decay = 0; ///< g = gradient at p + weight_decay * p
+    bool nesterov = false;   ///< of cser_loop alone: the direction is momentum * m' + g instead of m'
     learning_rates learning_rate;
 };
 
@@ -86,11 +87,12 @@ inline double distance(const vector& a, const vector& b)
     return off / scale;
 }
 
-/// The local rule that every method shares: m = momentum * m + (gradient at p + weight_decay * p), with the decay at the point p itself.
-inline void local_momentum(vector& m, const settings& run, const gradient_function& gradient, int worker, int step, const vector& p)
+/// The local rule that every method shares: m = momentum * m + g, g = gradient at p + weight_decay * p, with the decay at the point p itself; gives g.
+inline vector local_momentum(vector& m, const settings& run, const gradient_function& gradient, int worker, int step, const vector& p)
 {
     const vector g = sum(gradient(worker, step, p), run.weight_decay, p);
     for (std::size_t i = 0; i < m.size(); ++i) m[i] = run.momentum * m[i] + g[i];
+    return g;
 }
 
 } // namespace reference

@@ -126,6 +126,7 @@ template <class Make> long allocations(Make make)
                         const auto z = exchange.gradient_point();
                         for (std::size_t i = 0; i < g.size(); ++i) g[i] = z[i] * (0.5f + static_cast<float>((i * 7 + step * 13) % 97) / 97.f) - 0.3f;
                         exchange.step(g, 0.01);
+                        if constexpr (gc::states_lambda<typename decltype(stack)::memory_type>) exchange.set_lambda(step % 2 == 0 ? 0.25 : 0.75);
                     }
                     communicator.barrier();
                     counting = false;

@@ -47,6 +47,13 @@ void compare(const Compressor& compressor, const Memory& memory, const Local& lo
         device.step(gc::device_view<const float>(dg.data(), dg.size()), rate);
         device.wait();
         CAPTURE(step);
+        if constexpr (gc::states_lambda<Memory>) {
+            if (step % 5 == 4) { // also between exchanges
+                host.set_lambda(step % 2 == 0 ? 0.75 : 0.125);
+                device.set_lambda(host.lambda());
+                device.wait();
+            }
+        }
         REQUIRE(read<float>(device.gradient_point()) == toy::copy(host.gradient_point()));
         REQUIRE(read<float>(device.parameters()) == toy::copy(host.parameters()));
         REQUIRE(read<float>(device.error()) == toy::copy(host.error()));

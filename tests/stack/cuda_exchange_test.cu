@@ -37,6 +37,7 @@ TEST_CASE("resets of the error every few exchanges, and votes of signs, move as 
     compare<gc::all_gather>(gc::top_k{.ratio = 8}, gc::cser{.reset = gc::top_k{.ratio = 4}, .every = 3, .units = gc::units::gradient}, gc::momentum{}, gc::descent{}, 1);
     compare<gc::all_gather>(gc::chain{gc::top_k{.ratio = 8}, gc::qsgd<>{.bits = 6}}, gc::cser{.reset = blocks, .every = 3}, gc::momentum{}, gc::descent{}, 1);
     compare<gc::ring>(gc::nothing{}, gc::cser{.reset = blocks}, gc::momentum{.beta = 0}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::cser{.reset = gc::random_block{.ratio = 3}, .every = 2}, gc::nesterov_momentum{.weight_decay = 1e-2}, gc::descent{}, 1);
     compare<gc::all_gather>(gc::sign<gc::sign_scale::none>{}, gc::none_accepting_bias{}, gc::momentum{.beta = 0.9, .dampened = true}, gc::majority_vote{.weight_decay = 1e-3}, 1);
 }
 
@@ -127,7 +128,7 @@ TEST_CASE("a rejected step leaves x, and wait() says so")
     CHECK_NOTHROW(device.wait());
 }
 
-TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fresh random choices and a new learning rate on the way")
+TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fresh random choices, a new learning rate and another lambda on the way")
 {
     own_stream stream;
     const int steps = std::getenv("GRADCOMP_UNDER_SANITIZER") != nullptr ? 20 : 1000; // each launch takes milliseconds there
@@ -150,6 +151,7 @@ TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fre
         }
         for (int i = 0; i < steps; ++i) {
             if (i % (steps / 2) == 0) device.set_learning_rate(i == 0 ? 0.01 : 0.005);
+            if (i % (steps / 4) == 3) device.set_lambda(i < steps / 2 ? 0.75 : 0.5);
             if (captured) REQUIRE(cudaGraphLaunch(ready, stream.handle) == cudaSuccess);
             else device.step(gradient);
         }
@@ -157,7 +159,9 @@ TEST_CASE("a captured step replayed 1000 times equals 1000 eager steps, with fre
         if (captured) cudaGraphExecDestroy(ready), cudaGraphDestroy(graph);
         auto all = read<float>(device.parameters());
         const auto e = read<float>(device.error());
+        const auto z = read<float>(device.gradient_point());
         all.insert(all.end(), e.begin(), e.end());
+        all.insert(all.end(), z.begin(), z.end());
         return all;
     };
     const auto eager = run(false), replayed = run(true);

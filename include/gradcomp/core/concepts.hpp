@@ -45,6 +45,8 @@ template <class M> concept states_points = requires(const M m) {
     { m.detachment() } -> std::convertible_to<double>;
     m.evaluation();
 };
+/// How far it is detached is a number of its own, which may be chosen anew between steps.
+template <class M> concept states_lambda = requires(M m) { { m.lambda } -> std::same_as<double&>; };
 /// An error memory: its options and facts.
 template <class M> concept error_memory = states_feedback<M> && states_bias_acceptance<M> && states_storage<M> && states_points<M> && checks_options<M>;
 

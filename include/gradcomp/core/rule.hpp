@@ -11,6 +11,7 @@ namespace gradcomp {
 template <class T> struct step_state {
     T learning_rate = 0;     ///< eta of this step
     std::uint32_t step = 0;  ///< exchanges so far; the step word of every random stream
+    T lambda = 0;            ///< how far gradients are taken away from x, of a memory that is detached
 };
 
 /// F has scalars that depend on the step: at_step(now) sets them. The CPU calls it before a sweep, a CUDA kernel when it starts, from a
@@ -27,10 +28,9 @@ enum class units {
 /// What the learning rate makes of a memory's numbers: e holds eta * gradients, or gradients.
 template <class T> struct rate_scales {
     bool in_model_units = true;
-    T detachment = 0; ///< lambda
     GRADCOMP_HD T direction(T rate) const { return in_model_units ? rate : T(1); }     ///< s of p = e + s * direction
     GRADCOMP_HD T owed(T rate) const { return in_model_units ? T(1) : rate; }          ///< what turns e into model units
-    GRADCOMP_HD T pull(T rate) const { return detachment * owed(rate); }               ///< of the gradient point x - pull * e
+    GRADCOMP_HD T pull(const step_state<T>& now) const { return now.lambda * owed(now.learning_rate); } ///< of the gradient point x - pull * e
 };
 
 /// One sweep: from the gradient and `inputs` streams comes p; once the message's share c of p is known, `outputs` streams are written.

@@ -28,7 +28,7 @@ struct drifting_rule : rule_streams<T, Gradient, Direction::inputs + 2, Directio
     GRADCOMP_HD void at_step(const step_state<T>& now)
     {
         scale = scales.direction(now.learning_rate);
-        pull = scales.pull(now.learning_rate);
+        pull = scales.pull(now);
     }
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return scale * direction.value(g, x); }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T c, T* y) const
@@ -61,7 +61,7 @@ template <class T> struct reset_rule : rule_streams<T, T, 1, 2> {
     T pull = 0;
 
     explicit reset_rule(const rate_scales<T>& with) : scales(with) {}
-    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
+    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now); }
     GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* e) const { return e[0]; }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T x, const T*, T p, T c, T* y) const
     {
@@ -88,9 +88,9 @@ template <class T> struct reset_rule : rule_streams<T, T, 1, 2> {
 ///     c1 = C1(e),  e' = e - c1,      x <- x - mean(c1)        after it, every `every` exchanges
 ///
 /// and every rank trains and evaluates its own model x - e. The error is never added to a message of steps, so C2 may keep as little as is wanted:
-/// with gc::nothing{} and every = 1 this is psync. The local rule must keep state (gc::momentum; beta may be 0), from which D is read again. One
+/// with gc::nothing{} and every = 1 this is psync. The local rule must keep state (the paper's gc::nesterov_momentum, or gc::momentum; beta may be 0), from which D is read again. One
 /// exchange a step, plain descent, ring or all_gather. State: two models of memory, four when staged, and the reset's message.
-/// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, "CSER", NeurIPS 2020, Algorithm 2.
+/// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, "CSER", NeurIPS 2020.
 template <class Reset, class Storage = in_place> struct cser {
     Reset reset = {};                               ///< C1: a contraction
     std::uint32_t every = 1;                        ///< H: exchanges from one reset to the next, at least 1

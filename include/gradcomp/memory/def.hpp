@@ -13,7 +13,7 @@ inline namespace memory {
 ///
 /// lambda trades the second moment of the error (lambda = 0 is EF) against its variance over ranks (lambda = 1 is SAEF);
 /// lambda* = (M^2 + s^2/K) / (M^2 + s^2). State: two models of memory (e and the gradient point; four when staged), and one to average e in.
-/// @cite Xu, Huang, ICML 2022, Algorithm 1.
+/// It may be set anew between steps: exchange.set_lambda(). @cite Xu, Huang, ICML 2022, as their program github.com/anxuthu/DEF runs it.
 template <class Storage = in_place> struct def {
     double lambda = 0.3; ///< from 0 to 1; the paper's experiments use 0.3
     gradcomp::units units = gradcomp::units::model; ///< in what units e is kept

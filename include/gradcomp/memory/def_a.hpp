@@ -12,7 +12,7 @@ inline namespace memory {
 /// DEF-A: the same training as DEF, evaluated at x itself, so evaluation needs no message.
 ///
 /// With one rank, lambda = 1 and the compressor delta_scaling it is iterate averaging: x is the running average of SGD's iterates.
-/// @cite Xu, Huang, ICML 2022, Algorithm 2 and section 4.3.
+/// @cite Xu, Huang, ICML 2022: the training of their program github.com/anxuthu/DEF, at the other of its two evaluation points.
 template <class Storage = in_place> struct def_a {
     double lambda = 0.3; ///< from 0 to 1; the paper's experiments use 0.3
     gradcomp::units units = gradcomp::units::model; ///< in what units e is kept

@@ -10,7 +10,7 @@ inline namespace memory {
 /// Partial synchronisation, CSER without gradient synchronisation and with the model synchronised every step: the local models x - e are
 /// trained, and each step one shared part of them is averaged. The trajectory is that of SAEF without averaging; what differs is that each
 /// rank evaluates its own model. State: two models of memory, four when staged.
-/// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, "CSER", NeurIPS 2020, Algorithm 2.
+/// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, "CSER", NeurIPS 2020.
 template <class Storage = in_place> struct psync {
     gradcomp::units units = gradcomp::units::model; ///< in what units e is kept
 

@@ -5,7 +5,7 @@
 ///     e' = p - c                    what stays behind
 ///     z' = x - pull * e'            where the next gradient is taken       (pull = lambda; lambda * eta in gradient units)
 ///
-/// @cite Xu, Huang, "Detached error feedback for distributed SGD with random sparsification", ICML 2022, Algorithm 1; the others follow
+/// @cite Xu, Huang, "Detached error feedback for distributed SGD with random sparsification", ICML 2022; the others follow
 /// with lambda = 0 (EF), lambda = 1 (SAEF, PSync).
 #pragma once
 
@@ -68,7 +68,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     GRADCOMP_HD void at_step(const step_state<T>& now)
     {
         scale = scales.direction(now.learning_rate);
-        pull = scales.pull(now.learning_rate);
+        pull = scales.pull(now);
     }
 
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const

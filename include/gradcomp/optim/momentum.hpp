@@ -13,7 +13,7 @@ inline namespace optim {
 /// m' = beta * m + (g + weight_decay * z), direction m'; z is the point at which g was taken. Dampened: m' = beta * m + (1 - beta) * (...),
 /// an average of gradients.
 /// State: one model of memory, two when staged.
-/// @cite Xu, Huang, ICML 2022, Algorithm 1.
+/// @cite Xu, Huang, ICML 2022, as their program github.com/anxuthu/DEF runs it.
 struct momentum {
     double beta = 0.9;         ///< from 0 to below 1
     double weight_decay = 0.0; ///< from 0

@@ -3,7 +3,6 @@
 
 #include <gradcomp/comm/finish.hpp>
 #include <gradcomp/core/coder.hpp>
-#include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cuda/engines.cuh>
 #include <gradcomp/stack/device_gradients.cuh>
 #include <gradcomp/stack/device_reset.cuh>
@@ -48,6 +47,7 @@ public:
         tiles_ = exec::device_tiles(local_layout_);
         if (state_.has_point && stack.period > 1) local_.emplace(state_.team, local_layout_);
         set_loss_scale(1);
+        detail::set_value(state_.team, &now_.data()->lambda, state_.lambda());
         wait();
     }
     device_exchange(const device_exchange&) = delete;
@@ -58,25 +58,23 @@ public:
     device_view<const T> error() const { return {state_.e.now(), state_.e.size()}; }
 
     /// Enqueues eta for the steps that are enqueued after it, replays of a graph included. @throws error invalid_option.
-    void set_learning_rate(double learning_rate)
+    void set_learning_rate(double learning_rate) { detail::set_rate(state_.team, now_.data(), learning_rate, rank_); }
+
+    /// As exchange::set_lambda, enqueued: for the steps that are enqueued after it, replays of a graph included. @throws error invalid_option.
+    void set_lambda(double lambda)
     {
-        const T rate = static_cast<T>(learning_rate);
+        require_lambda<Memory>();
         exec::detail::require_clean_device();
-        if (!(is_finite(rate) && rate >= T(0))) throw gradcomp::error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "must be finite and not negative", {.rank = rank_});
-        detail::set_rate_kernel<<<1, 1, 0, state_.team.stream()>>>(now_.data(), rate);
-        exec::detail::check_launch("set_rate_kernel");
+        state_.set_lambda(lambda);
+        detail::set_value(state_.team, &now_.data()->lambda, state_.lambda());
+        state_.now = {now_.data()};
+        if (steps_ % state_.options.period == 0) state_.refresh_point();
     }
+    double lambda() const { return state_.options.memory.detachment(); }
 
     /// Enqueues the factor by which the loss was multiplied, so that small gradients survive in 16 bits: the gradients of the steps that are enqueued after
     /// it are divided by it before anything else. One that is too large makes NaN or Inf, and `reject` then skips the step. @throws error invalid_option.
-    void set_loss_scale(double loss_scale)
-    {
-        const T factor = T(1) / static_cast<T>(loss_scale);
-        exec::detail::require_clean_device();
-        if (!(is_finite(factor) && factor > T(0))) throw gradcomp::error(error_code::invalid_option, "loss_scale", text_of(loss_scale), "must be above 0, and finite as its inverse", {.rank = rank_});
-        detail::set_factor_kernel<<<1, 1, 0, state_.team.stream()>>>(factor_.data(), factor);
-        exec::detail::check_launch("set_factor_kernel");
-    }
+    void set_loss_scale(double loss_scale) { detail::set_factor(state_.team, factor_.data(), loss_scale, rank_); }
     /// The same for a scale that lies on the device, as a framework's scaler keeps it; it is read on the stream. @throws also wrong_memory_space.
     void set_loss_scale(device_view<const float> loss_scale)
     {
@@ -116,10 +114,8 @@ public:
             state_.mean_of(errors);
             errors = state_.dense.data();
         }
-        auto scales = state_.scales();
-        scales.detachment = 1;
         state_.now = {now_.data()};
-        for_each(state_.team, state_.total, state_.ready(point_rule<T>{destination.data(), state_.x, errors, scales}));
+        for_each(state_.team, state_.total, state_.ready(point_rule<T>{destination.data(), state_.x, errors, state_.scales(), true}));
     }
 
     /// Waits for all that was enqueued, at most for the communicator's deadline, where it has one: a peer that died does not hang this rank.

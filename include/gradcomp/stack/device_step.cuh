@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gradcomp/core/error.hpp>
+#include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cuda/sweep.cuh>
 #include <gradcomp/observe/divergence.hpp>
 
@@ -9,9 +10,32 @@
 
 namespace gradcomp::stack::detail {
 
-template <class T> __global__ void set_rate_kernel(step_state<T>* state, T rate) { state->learning_rate = rate; }
-template <class T> __global__ void set_factor_kernel(T* factor, T value) { *factor = value; }
+template <class T> __global__ void set_value_kernel(T* at, T value) { *at = value; }
 template <class T> __global__ void invert_scale_kernel(T* factor, const float* scale) { *factor = T(1) / static_cast<T>(*scale); }
+
+/// Enqueues *at = value, for what kernels of later steps read; a captured one is set again by each replay.
+template <class T> void set_value(const exec::cuda_stream& on, T* at, T value)
+{
+    set_value_kernel<<<1, 1, 0, on.stream()>>>(at, value);
+    exec::detail::check_launch("set_value_kernel");
+}
+
+/// The learning rate of the steps that follow. @throws error invalid_option, device.
+template <class T> void set_rate(const exec::cuda_stream& on, step_state<T>* now, double learning_rate, int rank)
+{
+    const T rate = static_cast<T>(learning_rate);
+    exec::detail::require_clean_device();
+    if (!(is_finite(rate) && rate >= T(0))) throw error(error_code::invalid_option, "learning_rate", text_of(learning_rate), "must be finite and not negative", {.rank = rank});
+    set_value(on, &now->learning_rate, rate);
+}
+/// What takes a loss scale off the gradients of the steps that follow. @throws error invalid_option, device.
+template <class T> void set_factor(const exec::cuda_stream& on, T* at, double loss_scale, int rank)
+{
+    const T factor = T(1) / static_cast<T>(loss_scale);
+    exec::detail::require_clean_device();
+    if (!(is_finite(factor) && factor > T(0))) throw error(error_code::invalid_option, "loss_scale", text_of(loss_scale), "must be above 0, and finite as its inverse", {.rank = rank});
+    set_value(on, at, factor);
+}
 
 /// The guard's numbers in device memory, and the sums of the present exchange.
 struct device_guard {

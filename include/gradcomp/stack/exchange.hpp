@@ -37,6 +37,7 @@ public:
           coder_(stack.compressor.template start<T>(state_.team, {&tensors_, &all_, stack.seed, static_cast<std::uint32_t>(rank_)})),
           reductions_(stack.reducer, stack.compressor, coder_, tensors_), reset_(stack, tensors_, all_, state_), guard_(kind())
     {
+        state_.now.lambda = state_.lambda();
     }
 
     exchange(const exchange&) = delete; // its parts point into it
@@ -70,6 +71,21 @@ public:
         });
     }
 
+    /// Another lambda for a memory that has one (gc::def, gc::def_a), such as theory::best_detachment() of what error_moments_of() measured: the next
+    /// gradient is to be taken at x - lambda e, so gradient_point() moves at once, by one pass over the memory. Between the exchanges of a period
+    /// above 1 the local model walks on from where it is, and lambda counts from the next exchange. Nothing is sent: choose the same on all ranks.
+    /// @throws error invalid_option unless lambda is from 0 to 1; then nothing has changed.
+    void set_lambda(double lambda)
+    {
+        require_lambda<Memory>();
+        guarded([&] {
+            state_.set_lambda(lambda);
+            state_.now.lambda = state_.lambda();
+            if (steps_ % state_.options.period == 0) state_.refresh_point();
+        });
+    }
+    double lambda() const { return state_.options.memory.detachment(); } ///< of the gradient point, x - lambda e
+
     /// Writes the memory's evaluation point. Collective where it needs the other ranks' errors (mean_corrected: one dense all-reduce).
     ///
     /// The destination may be the parameters themselves, which ends the training: x is then no longer what the memory belongs to.
@@ -88,9 +104,7 @@ public:
                 state_.mean_of(errors);
                 errors = state_.dense.data();
             }
-            auto scales = state_.scales();
-            scales.detachment = 1;
-            for_each(state_.team, n, state_.ready(point_rule<T>{destination.data(), x, errors, scales}));
+            for_each(state_.team, n, state_.ready(point_rule<T>{destination.data(), x, errors, state_.scales(), true}));
         });
     }
 

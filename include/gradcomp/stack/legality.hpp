@@ -61,6 +61,11 @@ template <class Memory, class Reducer, class Local, class Server> constexpr bool
     else return Local::states > 0 && Server::touches_only_support && !Reducer::updates_at_root && Memory::reset_compressor::rounds == 1
             && (!Reducer::needs_additive || Memory::reset_compressor::additive);
 }
+/// What set_lambda() asks of the memory, as a sentence.
+template <class Memory> constexpr void require_lambda()
+{
+    static_assert(states_lambda<Memory>, "gradcomp: this memory has no lambda to set: write .memory = gc::def{.lambda = 0.3} or gc::def_a{}; gc::ef is what they are with lambda = 0, gc::saef and gc::psync with 1.");
+}
 /// @copydoc bias_is_repaired
 template <class Compressor, class Reducer> constexpr bool messages_add()
 {

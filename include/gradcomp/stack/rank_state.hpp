@@ -60,7 +60,7 @@ public:
         if (has_point) for_each(team, total, copy_rule<T>{z.now(), x});
     }
 
-    const Stack options;
+    Stack options; ///< as attach() had it, but for lambda
     const int ranks;
     Executor team;
     const bool has_point, has_errors; ///< whether gradients have a point of their own; whether anything is remembered between steps
@@ -72,7 +72,20 @@ public:
     Buffer sum, dense; ///< the sum of messages for the server; the mean of the errors
     typename Executor::template step<T> now = {}; ///< eta and the number of the present exchange
 
-    rate_scales<T> scales() const { return {options.memory.units == units::model, static_cast<T>(options.memory.detachment())}; }
+    rate_scales<T> scales() const { return {options.memory.units == units::model}; }
+    T lambda() const { return static_cast<T>(options.memory.detachment()); } ///< what `now`, or its copy on the device, must hold
+    /// @throws error invalid_option, and then nothing has changed.
+    void set_lambda(double lambda)
+    {
+        Memory chosen = options.memory;
+        chosen.lambda = lambda;
+        try {
+            chosen.check();
+        } catch (const error& refused) {
+            throw refused.at({.rank = options.reducer.rank()});
+        }
+        options.memory = chosen;
+    }
     /// A function object or rule with its scalars of the present step.
     template <class F> auto ready(const F& f) const { return bind_step(team, f, now); }
     /// What is owed; formed first where it is held as `acc + scalar`, by one pass over it.
@@ -237,7 +250,7 @@ private:
     template <class Rule> void set_local_streams(Rule& rule)
     {
         for (std::size_t j = 0; j < local.size(); ++j) {
-            rule.in[j] = local[j].now();
+            if (static_cast<int>(j) < Rule::inputs) rule.in[j] = local[j].now(); // a direction may read fewer streams than it writes
             rule.out[j] = local[j].next();
         }
     }

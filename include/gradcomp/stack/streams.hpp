@@ -49,7 +49,7 @@ template <class T, bool HasPoint> struct update_target {
     GRADCOMP_HD void at_step(const step_state<T>& now)
     {
         scale = scales.owed(now.learning_rate) / ranks;
-        pull = scales.pull(now.learning_rate);
+        pull = scales.pull(now);
     }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
@@ -66,7 +66,7 @@ template <class T, bool HasPoint> struct restore_target {
     rate_scales<T> scales;
     T sign = 1;
     T pull = 0;
-    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
+    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
         e[i] = multiply_add(sign, v, e[i]);
@@ -85,8 +85,9 @@ template <class T> struct point_rule {
     T* z;
     const T *x, *e;
     rate_scales<T> scales;
+    bool whole = false; ///< as if lambda were 1
     T pull = 0;
-    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now.learning_rate); }
+    GRADCOMP_HD void at_step(const step_state<T>& now) { pull = whole ? scales.owed(now.learning_rate) : scales.pull(now); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i) const { z[i] = multiply_add(-pull, e[i], x[i]); }
 };
 template <class T> struct copy_rule {

@@ -1,0 +1,8 @@
+/// @file ef21 keeps what all error memories promise, with an estimate in the place of a debt: one line per form.
+#include "memory_conformance.hpp"
+
+using namespace conformance;
+using gc::staged;
+
+TEST_CASE("ef21 conforms") { memory(gc::ef21<>{}); }
+TEST_CASE("ef21, staged, conforms") { memory(gc::ef21<staged>{}); }
