@@ -1,6 +1,7 @@
 /// @file The images of an experiment, loaded once, by whoever needs them first.
 #pragma once
 
+#include "data/error.hpp"
 #include "data/fashion_mnist.hpp"
 #include "data/images.hpp"
 
@@ -14,6 +15,8 @@ inline const data::dataset& images(const std::string& folder)
 {
     static const data::dataset set = [&] {
         data::dataset found = data::load_fashion_mnist(data::fashion_request::from_environment(folder));
+        if (found.synthetic && folder != "synthetic")
+            throw data::data_error("Fashion-MNIST is needed and was not found: name its folder by --data or GRADCOMP_DATA (--data synthetic trains on generated images and leaves the claims about images open)");
         return found;
     }();
     return set;
