@@ -2,6 +2,8 @@
 #include "judging.hpp"
 #include "reproduce/biased.hpp"
 
+#include <algorithm>
+
 using judging::no_number;
 using judging::record;
 using judging::records;
@@ -132,7 +134,8 @@ TEST_CASE("variance: one gradient on which a claim does not hold, or NaN, fails 
         const char *claim, *name;
         double passes, fails;
     };
-    for (const edge& at : {edge{"rounding, measured", "natural, drawn", 0.0814, 0.0816}, {"sparsifying", "top_k", 0.789, 0.791}, {"sparsifying", "top_k", 0.1, no_number}, {"rounding, measured", "nearest power of two, sent", 0.04, 0.0401}}) {
+    for (const edge& at : {edge{"rounding, measured", "natural, drawn", 0.0814, 0.0816}, {"sparsifying", "top_k", 0.789, 0.791}, {"sparsifying", "top_k", 0.1, no_number},
+             {"rounding, measured", "nearest power of two, sent", 0.04, 0.0401}}) {
         const auto one = [&](const record& r) { return r.text("operator") == at.name && r.text("model") == "CNN" && r.number("step") == 1; };
         CHECK(verdicts(variance, judging::with(good_variance(), one, "variance", at.passes)).all("FAIL").empty());
         CHECK(verdicts(variance, judging::with(good_variance(), one, "variance", at.fails)).all("FAIL") == std::set<std::string>{at.claim});

@@ -77,12 +77,13 @@ TEST_CASE("a claim is judged where nothing is missing, and says why it is not wh
     CHECK(said(evidence(full, "3 seeds").need("a", 3, 3), true) == verdict::pass);
     CHECK(said(evidence(full, "3 seeds").need("a", 3, 3), false) == verdict::fail);
     CHECK(said(evidence(full, "3 seeds").need("a", 2, 3).need("b", 3, 3).need("c", 0, 1), true) == verdict::not_judged);
-    CHECK(evidence(full, "3 seeds").need("a", 2, 3).need("b", 3, 3).need("c", 0, 1).gap() == "missing: a (2 of 3); c (0 of 1)");
+    CHECK(evidence(full, "3 seeds").need("a", 2, 3).need("b", 3, 3).need("c", 0, 1).gap("5") == "missing: a (2 of 3); c (0 of 1); this run: 5");
+    CHECK(evidence(full, "3 seeds").need("a", 0, 3).gap("5") == "missing: a (0 of 3)");
     CHECK(said(evidence(quick, "3 seeds").need("a", 3, 3), false) == verdict::not_judged);
-    CHECK(evidence(quick, "3 seeds").gap() == "needs the full run (3 seeds)");
+    CHECK(evidence(quick, "3 seeds").need("a", 1, 3).gap("5") == "needs the full run (3 seeds); this run: 5");
     CHECK(said(evidence(quick, "").need("a", 1, 1), false) == verdict::fail); // a quick run measures all of it
     const std::vector<record> real = {record().set("data", "Fashion-MNIST")}, stand_in = {real.front(), record().set("data", "synthetic")};
     CHECK(said(evidence(full, "").real(real), true) == verdict::pass);
     CHECK(said(evidence(full, "").real(stand_in), true) == verdict::not_judged);
-    CHECK(evidence(full, "").real(stand_in).gap() == "the images are a generated stand-in");
+    CHECK(evidence(full, "").real(stand_in).gap("5") == "the images are a generated stand-in");
 }

@@ -236,7 +236,8 @@ void judge_descent(const std::vector<record>& all, const choices& chosen, findin
         faster = faster && a >= 0 && (b < 0 || a < b);
         order += (order.empty() ? "" : "; ") + problem + ": " + (a < 0 ? std::string("not reached") : plain(a)) + " against " + (b < 0 ? std::string("more than measured") : plain(b));
     }
-    found.judge("theory line", "no run is ever above its theory's line", on, above <= 1 + 1e-9, "largest f_k over the bound: " + plain(above) + " (" + where_above + "), every step of " + std::to_string(runs.size()) + " runs");
+    found.judge("theory line", "no run is ever above its theory's line", on, above <= 1 + 1e-9,
+        "largest f_k over the bound: " + plain(above) + " (" + where_above + "), every step of " + std::to_string(runs.size()) + " runs");
     found.judge("top against rand", "Top-5 needs fewer steps than Rand-5 on every problem, though their guarantees are equal", on, faster, "steps to 1e-3, " + order);
 }
 

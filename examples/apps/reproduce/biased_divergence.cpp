@@ -122,7 +122,8 @@ void show_divergence(const std::vector<record>& records, findings& found)
     std::vector<std::vector<std::string>> rows = {{"what", "learning rate", "steps", "relative difference", "norm at the end"}};
     for (const record& r : records)
         if (const std::string what = r.text("what"); what == "growth" || what == "poster" || what == "feedback")
-            rows.push_back({what, plain(r.number("learning_rate")), plain(r.number("steps")), std::isnan(r.number("off")) ? "" : plain(r.number("off")), std::isnan(r.number("norm")) ? "" : plain(r.number("norm"))});
+            rows.push_back({what, plain(r.number("learning_rate")), plain(r.number("steps")), std::isnan(r.number("off")) ? "" : plain(r.number("off")),
+                std::isnan(r.number("norm")) ? "" : plain(r.number("norm"))});
     chart picture{.title = "Top-1 on three quadratics, eta = 0.05", .x_label = "step", .y_label = "norm of x", .log_y = true, .compact = true};
     for (const char* what : {"no memory", "error feedback"}) {
         chart_series line{.name = what, .marks = false};
@@ -150,12 +151,14 @@ void judge_divergence(const std::vector<record>& all, const choices& chosen, fin
     const std::vector<record> records = where(all, "figure", "divergence");
     show_divergence(records, found);
     const auto by = [&](const char* what, std::size_t runs) { return evidence(chosen, "").need(what, where(records, "what", what).size(), runs); };
-    const double growth = largest(where(records, "what", "growth"), "off"), left = largest(where(records, "what", "feedback"), "norm"), poster = largest(where(records, "what", "poster"), "off");
+    const double growth = largest(where(records, "what", "growth"), "off"), left = largest(where(records, "what", "feedback"), "norm");
+    const double poster = largest(where(records, "what", "poster"), "off");
     found.judge("divergence", "Top-1 without memory multiplies x by exactly 1 + 11 eta/6 a step, for every eta", by("growth", growth_etas.size()), growth < 1e-12,
         "largest relative difference over 50 steps and eta from 0.001 to 1: " + plain(growth) + " (limit 1e-12)");
     found.judge("feedback", "error feedback converges where Top-1 alone diverges", by("feedback", feedback_etas.size()), left < 1e-9,
         "norm after 8000 steps, eta from 0.005 to 0.05: at most " + plain(left) + " (start 1.73)");
-    found.judge("poster", "the poster's form, which multiplies by eta twice, is error feedback with step eta^2", by("poster", poster_etas.size()), poster < 1e-9 && std::isfinite(largest(where(records, "what", "poster"), "norm")),
+    found.judge("poster", "the poster's form, which multiplies by eta twice, is error feedback with step eta^2", by("poster", poster_etas.size()),
+        poster < 1e-9 && std::isfinite(largest(where(records, "what", "poster"), "norm")),
         "largest relative difference of the norms until 1e-12, eta 0.1 to 0.2: " + plain(poster));
 }
 

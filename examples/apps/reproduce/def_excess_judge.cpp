@@ -95,7 +95,8 @@ void judge_exponents(const std::vector<record>& records, const choices& chosen, 
         found.draw(loss);
         found.table("Powers of T of the means over seeds, measured from T = 100 on:", rows);
     }
-    found.judge("excess-exponents", "with T one sample matters no faster, and the training loss falls no slower, than the powers of Theorem 4.6", evidence_of(records, chosen), slow, "measured (bound): " + numbers);
+    found.judge("excess-exponents", "with T one sample matters no faster, and the training loss falls no slower, than the powers of Theorem 4.6", evidence_of(records, chosen), slow,
+        "measured (bound): " + numbers);
 }
 
 /// Who ends where, and whether that is more than the scatter over seeds: within a seed all methods draw the same rows and replace the same one.
@@ -117,7 +118,8 @@ void judge_ends(const std::vector<record>& records, const choices& chosen, findi
         numbers += ", " + std::string(one.name) + " " + plain(end.mean()) + " (less by " + plain(below.mean()) + ", standard error " + plain(below.error()) + " over " + std::to_string(below.count()) + " seeds)";
     }
     if (!records.empty()) found.table("At the end, mean over seeds; a difference is clear beyond two standard errors of its mean, taken seed by seed:", rows);
-    found.judge("excess-averaging", "at the end one sample matters clearly less to DEF-A and iterate averaging than to SGD, as their smaller power of T would have it", evidence_of(records, chosen), less,
+    found.judge("excess-averaging", "at the end one sample matters clearly less to DEF-A and iterate averaging than to SGD, as their smaller power of T would have it",
+        evidence_of(records, chosen), less,
         "change of test losses: " + numbers);
 }
 

@@ -102,7 +102,8 @@ std::vector<std::string> order_row(const std::vector<record>& records, double ra
 {
     const auto ours = [&](const std::string& name) { const cell one = look_up(records, name, ratio); return one.diverged > 0 ? none_given : one.accuracy.mean(); };
     const auto theirs = [&](const std::string& name) { return of_paper(name, ratio); };
-    if (std::ranges::any_of(compared, [&](const std::string& name) { return look_up(records, name, ratio).count() == 0; })) return {plain(ratio), "methods are missing", order_of(theirs), "", ""};
+    if (std::ranges::any_of(compared, [&](const std::string& name) { return look_up(records, name, ratio).count() == 0; }))
+        return {plain(ratio), "methods are missing", order_of(theirs), "", ""};
     return {plain(ratio), order_of(ours), order_of(theirs), order_of(ours) == order_of(theirs) ? "yes" : "no", pairs_alike(ours, theirs)};
 }
 
@@ -197,7 +198,8 @@ void judge_short(const std::vector<record>& records, const choices& chosen, find
     of.judge("saef-64", "at ratio 64 SAEF ends at least 2 points below DEF", {"saef", "def"}, 64, behind.mean() >= 2, "below by " + with_deviation(behind, 2));
     of.judge("def-256", "at ratio 256 DEF loses less than 2 points", {"sgd", "def"}, 256, far.mean() < 2, lost(far));
     const over_seeds a = of.loss("def_a", 1024), d = of.loss("def", 1024), s = of.loss("saef", 1024);
-    of.judge("def-a-1024", "at ratio 1024 DEF-A loses less than 6 points and ends above DEF and SAEF", {"sgd", "def_a", "def", "saef"}, 1024, a.mean() < 6 && a.mean() < d.mean() && a.mean() < s.mean(),
+    of.judge("def-a-1024", "at ratio 1024 DEF-A loses less than 6 points and ends above DEF and SAEF", {"sgd", "def_a", "def", "saef"}, 1024,
+        a.mean() < 6 && a.mean() < d.mean() && a.mean() < s.mean(),
         "lost: DEF-A " + with_deviation(a, 2) + ", DEF " + with_deviation(d, 2) + ", SAEF " + with_deviation(s, 2));
 }
 
@@ -206,7 +208,8 @@ void judge_long(const std::vector<record>& records, const choices& chosen, findi
     const losses of(records, chosen, "40 epochs, 3 seeds", found);
     const over_seeds dense = of.dense(), def = of.accuracy("def", 64), none = of.accuracy("none", 64), saef = of.accuracy("saef", 64);
     const std::string numbers = "dense " + with_deviation(dense, 2) + ", DEF " + with_deviation(def, 2) + ", no memory " + with_deviation(none, 2) + ", SAEF " + with_deviation(saef, 2);
-    of.judge("long-above", "after 40 epochs at ratio 64 DEF ends at least 1 point above no memory and SAEF", {"def", "none", "saef"}, 64, def.mean() - none.mean() >= 1 && def.mean() - saef.mean() >= 1, numbers);
+    of.judge("long-above", "after 40 epochs at ratio 64 DEF ends at least 1 point above no memory and SAEF", {"def", "none", "saef"}, 64,
+        def.mean() - none.mean() >= 1 && def.mean() - saef.mean() >= 1, numbers);
     of.judge("long-dense", "after 40 epochs at ratio 64 DEF ends within 1 point of dense SGD (the paper claims parity)", {"sgd", "def"}, 64, dense.mean() - def.mean() < 1, numbers);
 }
 

@@ -46,6 +46,7 @@ public:
     /// Asks for `wanted` measurements of `what`.
     evidence& need(const std::string& what, std::size_t seen, std::size_t wanted)
     {
+        anything_ |= seen > 0;
         if (seen < wanted) missing_ += (missing_.empty() ? "" : "; ") + what + " (" + std::to_string(seen) + " of " + std::to_string(wanted) + ")";
         return *this;
     }
@@ -56,16 +57,16 @@ public:
         return *this;
     }
     bool complete() const { return whole_.empty() && missing_.empty() && !stand_in_; }
-    /// Why the claim is not judged.
-    std::string gap() const
+    /// Why the claim is not judged, and what was measured for it, if anything was.
+    std::string gap(const std::string& numbers) const
     {
-        if (stand_in_) return "the images are a generated stand-in";
-        return whole_.empty() ? "missing: " + missing_ : "needs the full run (" + whole_ + ")";
+        const std::string why = stand_in_ ? "the images are a generated stand-in" : whole_.empty() ? "missing: " + missing_ : "needs the full run (" + whole_ + ")";
+        return anything_ ? why + "; this run: " + numbers : why;
     }
 
 private:
     std::string whole_, missing_;
-    bool stand_in_ = false;
+    bool stand_in_ = false, anything_ = false;
 };
 
 /// A piece of the report, in the order in which the judge gives them.
@@ -88,7 +89,7 @@ public:
     void judge(std::string name, std::string sentence, const evidence& on, bool holds, std::string numbers)
     {
         if (on.complete()) claims.push_back({{}, std::move(name), std::move(sentence), std::move(numbers), holds ? verdict::pass : verdict::fail});
-        else claims.push_back({{}, std::move(name), std::move(sentence), on.gap() + "; this run: " + numbers, verdict::not_judged});
+        else claims.push_back({{}, std::move(name), std::move(sentence), on.gap(numbers), verdict::not_judged});
     }
 
     std::vector<claim> claims;

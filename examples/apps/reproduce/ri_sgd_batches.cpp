@@ -92,7 +92,8 @@ void judge_batches(const std::vector<record>& all, const choices& chosen, findin
                   "all rows: squared bias of 4000 draws, and how often that is what chance alone leaves (variance over draws; about 1 where there is no bias).");
         found.table("Mean gradient:", rows);
     }
-    found.judge("batches", "weights by batch size leave no bias that chance would not, and equal weights do", evidence(chosen, "").need("kinds of weights", records.size(), 2), with < 3 && without > 10,
+    found.judge("batches", "weights by batch size leave no bias that chance would not, and equal weights do", evidence(chosen, "").need("kinds of weights", records.size(), 2),
+        with < 3 && without > 10,
         "squared bias over chance: weighted " + plain(with) + ", equal " + plain(without));
 }
 

@@ -84,7 +84,8 @@ void judge_task(const std::vector<record>& records, const training_task& task, c
     }
     const over_seeds dense = best["amsgrad"].accuracy, top = best["spars_ams_top_k"].accuracy, bare = best["top_k_without_memory"].accuracy;
     const std::string numbers = "dense " + with_deviation(dense, 2) + ", Top-k 1 percent " + with_deviation(top, 2) + ", without memory " + with_deviation(bare, 2) + " percent right";
-    found.judge(std::string("top-k-") + task.name, "Top-k 1 percent with error feedback is within 1.0 point of dense AMSGrad at 20 workers (" + title + ")", on, top.mean() > dense.mean() - 1, numbers);
+    found.judge(std::string("top-k-") + task.name, "Top-k 1 percent with error feedback is within 1.0 point of dense AMSGrad at 20 workers (" + title + ")", on,
+        top.mean() > dense.mean() - 1, numbers);
     found.judge(std::string("memory-") + task.name, "without memory Top-k is clearly worse, by more than 1.0 point (" + title + ")", on, bare.mean() < top.mean() - 1, numbers);
 }
 
