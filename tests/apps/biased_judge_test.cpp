@@ -88,18 +88,7 @@ TEST_CASE("biased: good records pass; in a quick run only what it measures in fu
     judging::check_common(descent, good_descent(), {});
     judging::check_common(operators, good_operators(), {"message lengths"});
     judging::check_common(training, good_training(), {"bits"});
-}
-
-TEST_CASE("biased: the claims of one report have names of their own")
-{
-    std::set<std::string> names;
-    std::size_t count = 0;
-    for (const judging::judge& one : {divergence, variance, descent, operators, training}) {
-        const auto mine = verdicts(one, {}).names();
-        names.insert(mine.begin(), mine.end());
-        count += mine.size();
-    }
-    CHECK(names.size() == count);
+    judging::check_names_apart({divergence, variance, descent, operators, training});
 }
 
 TEST_CASE("divergence: a run beyond its threshold or NaN fails its own claim, a missing run leaves it open")

@@ -203,7 +203,11 @@ TEST_CASE("Theorem 4.6: averaging must be better by more than the scatter over s
     CHECK(verdicts(excess, judging::without(good_excess(), [](const record& r) { return r.text("method") == "ia" && r.number("seed") == 7 && r.number("step") == 100000; })).all("NOT JUDGED").size() == 2);
 }
 
-TEST_CASE("logistic regression: good records pass, quick runs judge nothing") { judging::check_common(logistic, good_logistic(), {}); }
+TEST_CASE("logistic regression: good records pass, quick runs judge nothing")
+{
+    judging::check_common(logistic, good_logistic(), {});
+    judging::check_names_apart({table, excess, logistic});
+}
 
 TEST_CASE("logistic regression: a norm of 1e-6 itself has not arrived and has stopped above")
 {

@@ -93,4 +93,17 @@ inline void check_common(const judge& of, const records& good, const std::set<st
     for (const std::string& name : full.names()) CHECK(nothing.numbers(name).starts_with("missing: "));
 }
 
+/// The claims of one report have names of their own, so these judges share none.
+inline void check_names_apart(const std::vector<judge>& all)
+{
+    std::set<std::string> names;
+    std::size_t count = 0;
+    for (const judge& one : all) {
+        const std::set<std::string> mine = verdicts(one, {}).names();
+        names.insert(mine.begin(), mine.end());
+        count += mine.size();
+    }
+    CHECK(names.size() == count);
+}
+
 } // namespace judging

@@ -66,6 +66,7 @@ TEST_CASE("RI-SGD: good records pass; a quick run judges the batches, which it m
     judging::check_common(deaths, good_deaths(), {});
     judging::check_common(residual, good_residual(), {});
     judging::check_common(batches, good_batches(), {"batches"});
+    judging::check_names_apart({local, deaths, residual, batches});
     CHECK(verdicts(local, good_local()).numbers("redundancy") == "mu 0.25: 82.25 +- 1.00 percent, mu 0: 82.00 +- 1.00, difference seed by seed 0.25 +- 0.00");
     CHECK(verdicts(deaths, good_deaths()).numbers("faults") == "points lost, seed by seed: mu 0.25 4.00 +- 0.00, mu 0 8.00 +- 0.00");
 }

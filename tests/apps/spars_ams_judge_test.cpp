@@ -57,6 +57,7 @@ TEST_CASE("SPARS-AMS: good records pass; a quick run judges the speed-up, which 
 {
     judging::check_common(training, good_training(), {});
     judging::check_common(speed_up, good_speed_up(), {"speed-up-block-sign", "speed-up-top-k"});
+    judging::check_names_apart({training, speed_up});
     CHECK(verdicts(training, {}).names() == std::set<std::string>{"top-k-mlp", "memory-mlp", "top-k-cnn", "memory-cnn", "top-k-a9a", "memory-a9a"});
 }
 
