@@ -167,6 +167,28 @@ TEST_CASE("table 2: numbers have their deviation over seeds, and generated image
     CHECK(stand_in.all("NOT JUDGED") == stand_in.names());
 }
 
+TEST_CASE("table 2: pairs of methods that no scatter can turn are counted apart")
+{
+    const auto order_at = [](const records& all, const std::string& ratio) {
+        findings found;
+        table(all, {}, found);
+        for (const auto& piece : found.pieces)
+            for (const auto& row : piece.rows)
+                if (row.size() == 6 && row[0] == ratio) return row;
+        return std::vector<std::string>(6);
+    };
+    CHECK(order_at(good_table(), "64")[4] == "10 of 10");
+    CHECK(order_at(good_table(), "64")[5] == "9 of 9"); // SAEF and PSync are equal, whatever the paper says
+    records noisy = good_table();
+    for (record& r : noisy)
+        if (r.text("method") == "def") r.set("accuracy_evaluation", r.number("accuracy_evaluation") + (r.number("seed") == 2 ? 0.5 : -0.2)); // DEF-A no longer clearly above
+    CHECK(order_at(noisy, "64")[5] == "8 of 8");
+    CHECK(order_at(losing("table", "psync", 64, 0.5), "64")[5] == "8 of 10"); // PSync above DEF and DEF-A, SAEF below PSync as in the paper
+    records some = good_table();
+    std::erase_if(some, [](const record& r) { return r.text("figure") != "cnn"; });
+    CHECK(order_at(some, "64")[5] == "4 of 4"); // one seed: only that EF diverged is clear
+}
+
 TEST_CASE("table 2: the order of methods is not compared where one is missing")
 {
     findings found;

@@ -83,6 +83,22 @@ template <class Ours, class Theirs> std::string pairs_alike(const Ours& ours, co
     return std::to_string(alike) + " of " + std::to_string(pairs);
 }
 
+/// "n of m": the m pairs in which one method is ahead by more than two standard errors of the difference seed by seed, or alone did not diverge, and the
+/// n of them in which the same one is ahead by the paper. "-" where no pair is so clear, as with one seed.
+template <class Theirs> std::string clear_pairs_alike(const std::vector<record>& records, double ratio, const Theirs& theirs)
+{
+    std::size_t alike = 0, clear = 0;
+    for (const std::string& first : compared)
+        for (const std::string& second : compared) {
+            const cell a = look_up(records, first, ratio), b = look_up(records, second, ratio);
+            const bool stayed = a.diverged == 0 && b.diverged == 0;
+            if (!(stayed ? (a.accuracy - b.accuracy).clearly_positive() : a.diverged == 0 && b.diverged == b.count())) continue;
+            ++clear;
+            if (const double one = theirs(first), other = theirs(second); std::isfinite(one) && (!std::isfinite(other) || one > other)) ++alike;
+        }
+    return clear == 0 ? "-" : std::to_string(alike) + " of " + std::to_string(clear);
+}
+
 /// The names from best to worst by `accuracy`; divergence is last.
 template <class Accuracy> std::string order_of(const Accuracy& accuracy)
 {
@@ -103,14 +119,14 @@ std::vector<std::string> order_row(const std::vector<record>& records, double ra
     const auto ours = [&](const std::string& name) { const cell one = look_up(records, name, ratio); return one.diverged > 0 ? none_given : one.accuracy.mean(); };
     const auto theirs = [&](const std::string& name) { return of_paper(name, ratio); };
     if (std::ranges::any_of(compared, [&](const std::string& name) { return look_up(records, name, ratio).count() == 0; }))
-        return {plain(ratio), "methods are missing", order_of(theirs), "", ""};
-    return {plain(ratio), order_of(ours), order_of(theirs), order_of(ours) == order_of(theirs) ? "yes" : "no", pairs_alike(ours, theirs)};
+        return {plain(ratio), "methods are missing", order_of(theirs), "", "", ""};
+    return {plain(ratio), order_of(ours), order_of(theirs), order_of(ours) == order_of(theirs) ? "yes" : "no", pairs_alike(ours, theirs), clear_pairs_alike(records, ratio, theirs)};
 }
 
 /// Accuracies, then the order of the methods.
 void show_table(const std::vector<record>& records, const std::vector<std::string>& names, const std::vector<double>& ratios, const std::string& caption, findings& found)
 {
-    std::vector<std::vector<std::string>> rows{{"ratio", "sgd"}}, orders{{"ratio", "order here", "order in the paper", "the same", "pairs in the paper's order"}};
+    std::vector<std::vector<std::string>> rows{{"ratio", "sgd"}}, orders{{"ratio", "order here", "order in the paper", "the same", "pairs in the paper's order", "of the clear ones"}};
     rows[0].insert(rows[0].end(), names.begin(), names.end());
     rows.push_back({"1", text_of(look_up(records, "sgd", 1)) + paper_text("sgd", 1)});
     rows.back().resize(names.size() + 2);
@@ -120,7 +136,7 @@ void show_table(const std::vector<record>& records, const std::vector<std::strin
         orders.push_back(order_row(records, ratio));
     }
     found.table(caption + " In brackets the paper's, of its own model and data.", rows);
-    found.table("From best to worst:", orders);
+    found.table("From best to worst; a pair is clear where its difference, seed by seed, is more than two standard errors of its mean, or one of the two diverged:", orders);
 }
 
 chart draw_bytes(const std::vector<record>& records, const std::vector<std::string>& names)
