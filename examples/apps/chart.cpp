@@ -38,8 +38,12 @@ bool add_data(std::string& script, const chart& picture, std::size_t index)
 {
     const chart_series& series = picture.series[index];
     std::string rows;
-    for (std::size_t i = 0; i < series.x.size() && i < series.y.size(); ++i)
-        if (drawable(picture, series.x[i], series.y[i])) rows += number(series.x[i]) + " " + number(series.y[i]) + "\n";
+    for (std::size_t i = 0; i < series.x.size() && i < series.y.size(); ++i) {
+        if (!drawable(picture, series.x[i], series.y[i])) continue;
+        rows += number(series.x[i]) + " " + number(series.y[i]);
+        if (!series.spread.empty()) rows += " " + number(i < series.spread.size() && std::isfinite(series.spread[i]) ? series.spread[i] : 0.0);
+        rows += "\n";
+    }
     if (rows.empty()) return false;
     script += "$series" + std::to_string(index) + " << end_of_data\n" + rows + "end_of_data\n";
     return true;
@@ -76,10 +80,12 @@ std::string to_gnuplot(const chart& picture, const std::filesystem::path& svg)
         const bool filled = add_data(script, picture, i);
         drawn = drawn || filled;
         plots += plots.empty() ? "plot " : ", \\\n     ";
-        plots += filled ? "$series" + std::to_string(i) + " using 1:2" : std::string("NaN");
-        plots += picture.series[i].marks ? " with linespoints lw 2 ps 1 pt " + std::to_string(4 + i) : std::string(" with lines lw 2");
-        if (picture.series[i].dashed) plots += " dt 2";
-        plots += std::string(" lc rgb '") + colours[i % colours.size()] + "' title " + quoted(picture.series[i].name);
+        const chart_series& series = picture.series[i];
+        const bool bars = filled && !series.spread.empty();
+        plots += filled ? "$series" + std::to_string(i) + (bars ? " using 1:2:3" : " using 1:2") : std::string("NaN");
+        plots += series.marks ? std::string(bars ? " with yerrorlines" : " with linespoints") + " lw 2 ps 1 pt " + std::to_string(4 + i) : std::string(" with lines lw 2");
+        if (series.dashed) plots += " dt 2";
+        plots += std::string(" lc rgb '") + colours[i % colours.size()] + "' title " + quoted(series.name);
     }
     // gnuplot refuses a plot without any point; a run in which everything diverged still gets its frame and title.
     if (!drawn) script += "set xrange [1:10]\nset yrange [0:100]\n";

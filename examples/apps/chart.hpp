@@ -16,6 +16,7 @@ struct chart_series {
     std::vector<double> y = {};
     bool marks = true;   ///< a mark at each point; without, a plain line
     bool dashed = false; ///< for theory beside a run
+    std::vector<double> spread = {}; ///< half the length of a bar at each point, such as a deviation; empty: no bars
 };
 
 /// A vertical mark with a word, such as "ratio 64".

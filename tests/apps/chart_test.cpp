@@ -85,6 +85,19 @@ TEST_CASE("chart: the script holds every finite point, and a series without poin
     CHECK(has(script, "set logscale x"));
 }
 
+TEST_CASE("chart: a series with a spread has a bar at each point, of no length where the spread is no number")
+{
+    chart picture = sample();
+    picture.series[0].spread = {0.5, std::nan("")};
+    const std::string script = apps::to_gnuplot(picture, "a.svg");
+    CHECK(has(script, "1e+08 88 0.5\n"));
+    CHECK(has(script, "4e+08 88.5 0\n"));
+    CHECK(has(script, "$series0 using 1:2:3 with yerrorlines"));
+    CHECK(has(script, "$series2 using 1:2 with linespoints"));
+    const scratch_folder folder;
+    if (apps::run_program({"gnuplot", "--version"}).found) CHECK_FALSE(apps::draw_chart(picture, folder.path / "a.svg").has_value());
+}
+
 TEST_CASE("chart: gnuplot draws an SVG with title and labels")
 {
     const scratch_folder folder;

@@ -5,11 +5,14 @@
 #include "models/mlp.hpp"
 #include "reproduce/images.hpp"
 #include "reproduce/operation.hpp"
+#include "reproduce/over_seeds.hpp"
 #include "schedule.hpp"
 #include "table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace apps::reproduce {
@@ -107,6 +110,7 @@ template <class Model> std::vector<record> train(const std::string& name, const 
     return records;
 }
 
+constexpr std::array networks = {"MLP 784-256-10", "CNN"};
 constexpr std::size_t quick_cnn = 150, quick_mlp = 1500, full_cnn = 1000, full_mlp = 9000;
 
 chart draw(const std::vector<record>& records, const std::string& model, const std::vector<std::string>& names, const std::string& title)
@@ -120,6 +124,55 @@ chart draw(const std::vector<record>& records, const std::string& model, const s
     return picture;
 }
 
+/// The five errors of one model's gradients, with the bounds of their classes.
+const std::vector<std::pair<std::string, double>> bounds = {{"nearest power of two", 1 / 9.0}, {"natural", 1 / 8.0}, {"top_k", 0.8}, {"rand_k unscaled", 0.8}, {"rand_k unbiased", 4.0}};
+
+/// What the claims are about, the worst over all gradients; NaN where a number is one.
+struct worst_errors {
+    double apart = 0, exact_apart = 0, rounding_ratio = 0, sparse_ratio = 0, nearest = 0, natural = 0;
+    std::size_t points = 0;
+};
+/// @return how many gradients these records are of
+std::size_t add_model(worst_errors& worst, const std::vector<record>& of_model)
+{
+    const auto by = [&](const char* name) { return where(of_model, "operator", name); };
+    const std::vector<record> nearest = by("nearest power of two"), natural = by("natural"), top = by("top_k"), random = by("rand_k unscaled"), drawn = by("natural, drawn"),
+                              sent = by("nearest power of two, sent");
+    const std::size_t points = std::min({nearest.size(), natural.size(), top.size(), random.size(), drawn.size(), sent.size()});
+    for (std::size_t i = 0; i < points; ++i) {
+        const auto variance = [&](const std::vector<record>& of) { return of[i].number("variance"); };
+        worst.rounding_ratio = larger(worst.rounding_ratio, variance(nearest) / variance(natural));
+        worst.sparse_ratio = larger(worst.sparse_ratio, variance(top) / variance(random));
+        worst.apart = larger(worst.apart, std::abs(variance(drawn) - variance(natural)) / drawn[i].number("half_width"));
+        worst.exact_apart = larger(worst.exact_apart, std::abs(variance(sent) / variance(nearest) - 1));
+        worst.nearest = larger(worst.nearest, variance(nearest));
+        worst.natural = larger(worst.natural, variance(natural));
+    }
+    worst.points += points;
+    return points;
+}
+
+void show_variance(const std::vector<record>& records, findings& found)
+{
+    if (records.empty()) return;
+    const record& first = records.front();
+    found.head("Figure 1: empirical variance along training");
+    found.say("Stochastic gradients (batches of 64, momentum 0.9, learning rate " + plain(first.number("learning_rate")) + ") of training on " + first.text("data") +
+        ": the relative error of each operator, k = d/5. The paper shows CIFAR-10 and larger networks.");
+    std::vector<std::vector<std::string>> rows = {{"model", "operator", "points", "least", "mean", "largest", "class bound"}};
+    for (const char* model : networks) {
+        for (const auto& [name, bound] : bounds) {
+            double low = std::numeric_limits<double>::infinity(), high = 0, sum = 0;
+            const std::vector<record> mine = where(where(records, "model", model), "operator", name);
+            for (const record& r : mine) low = smaller(low, r.number("variance")), high = larger(high, r.number("variance")), sum += r.number("variance");
+            if (!mine.empty()) rows.push_back({model, name, std::to_string(mine.size()), fixed(low, 4), fixed(sum / static_cast<double>(mine.size()), 4), fixed(high, 4), fixed(bound, 4)});
+        }
+        found.draw(draw(records, model, {"nearest power of two", "natural"}, std::string(model) + ": roundings"));
+        found.draw(draw(records, model, {"top_k", "rand_k unscaled", "rand_k unbiased"}, std::string(model) + ": sparsifiers, k = d/5"));
+    }
+    found.table("Relative errors:", rows);
+}
+
 } // namespace
 
 void add_variance(experiment& to, const choices& chosen)
@@ -130,51 +183,26 @@ void add_variance(experiment& to, const choices& chosen)
     to.parts.push_back({"variance-cnn", "steps " + std::to_string(cnn_steps), cnn_steps / 10, [=](progress_bar& p) { return train("CNN", models::cnn{}, folder, 3, cnn_steps, p); }});
 }
 
-void judge_variance(const std::vector<record>& all, const choices&, findings& found)
+void judge_variance(const std::vector<record>& all, const choices& chosen, findings& found)
 {
     const std::vector<record> records = where(all, "figure", "variance");
-    if (records.empty()) return;
-    found.head("Figure 1: empirical variance along training");
-    const record& first = records.front();
-    found.say("Stochastic gradients (batches of 64, momentum 0.9, learning rate " + plain(first.number("learning_rate")) + ") of training on " + first.text("data") +
-        ": the relative error of each operator, k = d/5. The paper shows CIFAR-10 and larger networks.");
-    std::vector<std::vector<std::string>> rows = {{"model", "operator", "points", "least", "mean", "largest", "class bound"}};
-    double apart = 0, exact_apart = 0, rounding_ratio = 0, sparse_ratio = 0, nearest_most = 0, natural_most = 0;
-    std::size_t points = 0;
-    for (const char* model : {"MLP 784-256-10", "CNN"}) {
-        const std::vector<record> mine = where(records, "model", model);
-        if (mine.empty()) continue;
-        const std::vector<std::pair<std::string, double>> bounds = {{"nearest power of two", 1 / 9.0}, {"natural", 1 / 8.0}, {"top_k", 0.8}, {"rand_k unscaled", 0.8}, {"rand_k unbiased", 4.0}};
-        std::vector<std::vector<record>> by;
-        for (const auto& [name, bound] : bounds) {
-            by.push_back(where(mine, "operator", name));
-            double low = 1e300, high = 0, sum = 0;
-            for (const record& r : by.back()) low = std::min(low, r.number("variance")), high = std::max(high, r.number("variance")), sum += r.number("variance");
-            rows.push_back({model, name, std::to_string(by.back().size()), fixed(low, 4), fixed(sum / static_cast<double>(by.back().size()), 4), fixed(high, 4), fixed(bound, 4)});
-        }
-        for (std::size_t i = 0; i < by[0].size(); ++i) {
-            rounding_ratio = std::max(rounding_ratio, by[0][i].number("variance") / by[1][i].number("variance"));
-            sparse_ratio = std::max(sparse_ratio, by[2][i].number("variance") / by[3][i].number("variance"));
-            const record drawn = where(mine, "operator", "natural, drawn")[i], sent = where(mine, "operator", "nearest power of two, sent")[i];
-            apart = std::max(apart, std::abs(drawn.number("variance") - by[1][i].number("variance")) / drawn.number("half_width"));
-            exact_apart = std::max(exact_apart, std::abs(sent.number("variance") / by[0][i].number("variance") - 1));
-            nearest_most = std::max(nearest_most, by[0][i].number("variance"));
-            natural_most = std::max(natural_most, by[1][i].number("variance"));
-            ++points;
-        }
+    show_variance(records, found);
+    worst_errors worst;
+    evidence on(chosen, std::to_string(full_mlp) + " and " + std::to_string(full_cnn) + " steps");
+    on.real(records);
+    for (const char* model : networks) {
+        const std::size_t points = add_model(worst, where(records, "model", model));
+        on.need(std::string("gradients of the ") + model, std::min<std::size_t>(points, 1), 1);
     }
-    const std::string count = ", over " + std::to_string(points) + " gradients";
-    found.judge("rounding", "rounding to the nearest power of two has a smaller error than natural compression on every gradient", rounding_ratio < 1, "largest quotient " + fixed(rounding_ratio, 4) + count);
-    found.judge("rounding, measured", "the library's compressors have the errors that the roundings' formulas give", apart <= 1.5 && exact_apart < 1e-4,
-        "nearest: largest relative difference " + plain(exact_apart) + "; natural: largest difference in half widths of six standard errors of 8 draws " + fixed(apart, 2) + " (limit 1.5)" + count);
-    found.judge("sparsifying", "Top-k has a smaller error than Rand-k on every gradient, also where Rand-k is not scaled up", sparse_ratio < 1, "largest quotient " + fixed(sparse_ratio, 4) + count);
-    found.judge("rounding bounds", "the errors stay below their classes' 1/9 and 1/8", nearest_most <= 1 / 9.0 && natural_most <= 1 / 8.0,
-        "largest " + fixed(nearest_most, 4) + " and " + fixed(natural_most, 4) + count);
-    for (const char* model : {"MLP 784-256-10", "CNN"}) {
-        found.draw(draw(records, model, {"nearest power of two", "natural"}, std::string(model) + ": roundings"));
-        found.draw(draw(records, model, {"top_k", "rand_k unscaled", "rand_k unbiased"}, std::string(model) + ": sparsifiers, k = d/5"));
-    }
-    found.table("Relative errors:", rows);
+    const std::string count = ", over " + std::to_string(worst.points) + " gradients";
+    found.judge("rounding", "rounding to the nearest power of two has a smaller error than natural compression on every gradient", on, worst.rounding_ratio < 1,
+        "largest quotient " + fixed(worst.rounding_ratio, 4) + count);
+    found.judge("rounding, measured", "the library's compressors have the errors that the roundings' formulas give", on, worst.apart <= 1.5 && worst.exact_apart < 1e-4,
+        "nearest: largest relative difference " + plain(worst.exact_apart) + "; natural: largest difference in half widths of six standard errors of 8 draws " + fixed(worst.apart, 2) + " (limit 1.5)" + count);
+    found.judge("sparsifying", "Top-k has a smaller error than Rand-k on every gradient, also where Rand-k is not scaled up", on, worst.sparse_ratio < 1,
+        "largest quotient " + fixed(worst.sparse_ratio, 4) + count);
+    found.judge("rounding bounds", "the errors stay below their classes' 1/9 and 1/8", on, worst.nearest <= 1 / 9.0 && worst.natural <= 1 / 8.0,
+        "largest " + fixed(worst.nearest, 4) + " and " + fixed(worst.natural, 4) + count);
 }
 
 } // namespace apps::reproduce

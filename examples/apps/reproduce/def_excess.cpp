@@ -1,12 +1,11 @@
-/// @file Theorem 4.6 beside a run with eta = c / (t + 1): how unstable training is towards one sample, which bounds the generalisation gap, and how the
+/// @file Training with eta = c / (t + 1), as Theorem 4.6 has it: how unstable it is towards one sample, which bounds the generalisation gap, and how the
 /// training loss falls.
-#include "reproduce/def.hpp"
+#include "reproduce/def_excess.hpp"
 
 #include "models/logistic_facts.hpp"
 #include "random.hpp"
 #include "reproduce/rank_loop.hpp"
 #include "reproduce/task.hpp"
-#include "table.hpp"
 
 #include <gradcomp/theory/detachment.hpp>
 
@@ -21,17 +20,7 @@ namespace apps::reproduce {
 namespace {
 
 namespace gc = gradcomp;
-
-constexpr std::size_t workers = 8, samples = 400;
-constexpr double ratio = 16, decay = 0.01;
-/// SGD and iterate averaging take their 8 samples in one worker, for which the identity of the two is exact.
-struct line_of {
-    const char *method, *name;
-    double delta; ///< of the theorem: 1 for those whose bound does not have it
-    bool averaged;
-    const char* bound; ///< the name of its bound, where it is drawn: the same for two methods
-};
-const std::vector<line_of> lines = {{"sgd", "SGD", 1, false, "bound of SGD and DEF"}, {"def", "DEF", 1, false, nullptr}, {"def_a", "DEF-A", 1 / ratio, true, "bound of DEF-A and averaging"}, {"ia", "iterate averaging", 1 / ratio, true, nullptr}};
+using excess::decay, excess::ratio, excess::samples, excess::workers;
 
 /// `samples` rows of a9a, and the same with row 0 replaced.
 struct small_problem {
@@ -141,96 +130,18 @@ std::vector<record> measure(const std::string& folder, std::uint64_t seed, std::
     return records;
 }
 
-constexpr double first_step = 100; ///< before it the one sample that differs may not have been drawn
-
-/// Mean over seeds of `field` by step.
-chart_series mean_line(const std::vector<record>& records, const std::string& method, const std::string& name, const std::string& field)
-{
-    chart_series line{.name = name};
-    for (const record& r : where(records, "method", method)) {
-        if (r.number("step") < first_step) continue;
-        const auto at = std::find(line.x.begin(), line.x.end(), r.number("step"));
-        if (at == line.x.end()) line.x.push_back(r.number("step")), line.y.push_back(0);
-    }
-    for (std::size_t i = 0; i < line.x.size(); ++i) {
-        double count = 0;
-        for (const record& r : where(records, "method", method))
-            if (r.number("step") == line.x[i]) line.y[i] += r.number(field), ++count;
-        line.y[i] /= count;
-    }
-    return line;
-}
-
-/// Slope of log y over log x by least squares; NaN where some y is not above 0.
-double slope_of(const chart_series& line)
-{
-    double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
-    for (std::size_t i = 0; i < line.x.size(); ++i) {
-        const double x = std::log(line.x[i]), y = std::log(line.y[i]);
-        n += 1, sx += x, sy += y, sxx += x * x, sxy += x * y;
-    }
-    return (n * sxy - sx * sy) / (n * sxx - sx * sx);
-}
-
-/// What the theorem's exponent makes of the line's first point: dashed beside it.
-chart_series theory_line(const chart_series& line, double exponent, const char* name)
-{
-    chart_series out{.name = name, .x = line.x, .y = {}, .marks = false, .dashed = true};
-    for (const double x : line.x) out.y.push_back(line.y.front() * std::pow(x / line.x.front(), exponent));
-    return out;
-}
-
 } // namespace
 
 void add_def_excess(experiment& to, const choices& chosen)
 {
     const std::string folder = chosen.data;
-    const std::size_t steps = chosen.quick ? 10000 : 100000, seeds = chosen.quick ? 5 : 20;
+    const std::size_t steps = excess::steps(chosen), seeds = chosen.quick ? 5 : excess::seeds;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed)
         to.parts.push_back({"excess-" + std::to_string(seed), "steps " + std::to_string(steps) + ", stability", 1, [=](progress_bar& progress) {
             std::vector<record> records = measure(folder, seed, steps);
             progress.add(1, "eta = c / (t + 1), seed " + std::to_string(seed));
             return records;
         }});
-}
-
-void judge_def_excess(const std::vector<record>& all, const choices&, findings& found)
-{
-    const std::vector<record> records = where(all, "figure", "excess");
-    if (records.empty()) return;
-    const double smooth = records.front().number("smoothness");
-    const gc::theory::risk_setting setting{.smoothness = smooth, .strong_convexity = decay, .c = records.front().number("c"), .sampled = static_cast<double>(workers) / samples};
-    found.head("Theorem 4.6: excess risk with eta = c / (t + 1)");
-    found.say("Logistic regression on " + std::to_string(samples) + " rows of a9a, weight decay 0.01, K = 8 samples a step, c = 1 / L with L = " + fixed(smooth, 2) +
-        " of one sample's loss, delta = 1/16, mean over seeds. The theorem bounds from above, up to constants: the generalisation gap by T^a, the distance to the lowest training loss by T^-b (for DEF-A "
-        "plus a part that stays; it asks for eta <= 1/(4L), which holds from the fourth step on). The gap itself is smaller here than the noise of drawing 400 rows, so what is measured is what the theorem "
-        "bounds it by: how far the losses of the test rows move, on average, when one of the 400 rows is another and every draw is the same. The bounds are far from tight: with steps that fall "
-        "as c / t, x is an average of the last 16 or so iterates, which by then are all alike, so the averaged methods end where SGD ends. Dashed: the bound's power of T through the first point.");
-    chart moves{.title = "Change of test losses with one sample", .x_label = "T", .y_label = "mean change", .log_x = true, .log_y = true, .compact = true};
-    chart loss{.title = "Training loss above its minimum", .x_label = "T", .y_label = "f - f*", .log_x = true, .log_y = true, .compact = true};
-    std::vector<std::vector<std::string>> rows = {{"method", "a of the bound", "measured", "b of the bound", "measured"}};
-    bool slow = true, ordered = true;
-    std::string numbers, ends;
-    double plain_end = std::nan("");
-    for (const line_of& one : lines) {
-        const double a = one.averaged ? gc::theory::generalisation_exponent_def_a(setting, one.delta) : gc::theory::generalisation_exponent_def(setting);
-        const double b = one.averaged ? gc::theory::optimisation_exponent_def_a(setting, one.delta) : gc::theory::optimisation_exponent_def(setting);
-        const chart_series moved = mean_line(records, one.method, one.name, "stability"), losses = mean_line(records, one.method, one.name, "suboptimality");
-        const double grows = slope_of(moved), falls = -slope_of(losses), end = moved.y.empty() ? std::nan("") : moved.y.back();
-        moves.series.push_back(moved), loss.series.push_back(losses);
-        if (!moved.x.empty() && one.bound != nullptr) moves.series.push_back(theory_line(moved, a, one.bound));
-        rows.push_back({one.name, fixed(a, 3), fixed(grows, 3), fixed(b, 4), fixed(falls, 3)});
-        slow = slow && grows <= a && falls >= b;
-        numbers += (numbers.empty() ? "" : ", ") + std::string(one.name) + " " + fixed(grows, 3) + " (" + fixed(a, 3) + ") and " + fixed(falls, 3) + " (" + fixed(b, 4) + ")";
-        if (one.method == std::string("sgd")) plain_end = end;
-        else if (one.averaged) ordered = ordered && end < plain_end;
-        ends += (ends.empty() ? "" : ", ") + std::string(one.name) + " " + plain(end);
-    }
-    found.draw(moves);
-    found.draw(loss);
-    found.table("Powers of T, measured from T = 100 on:", rows);
-    found.judge("excess-exponents", "with T one sample matters no faster, and the training loss falls no slower, than the powers of Theorem 4.6", slow, "measured (bound): " + numbers);
-    found.judge("excess-averaging", "at the end one sample matters less to DEF-A and iterate averaging than to SGD, as its smaller power of T would have it", ordered, "change of test losses: " + ends);
 }
 
 } // namespace apps::reproduce

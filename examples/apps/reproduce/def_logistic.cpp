@@ -122,6 +122,36 @@ const record* end_of(const std::vector<record>& records, const std::string& meth
     return nullptr;
 }
 
+/// Chart, table and claims of one data set.
+void judge_set(const std::vector<record>& of_set, const data_set& set, const choices& chosen, findings& found)
+{
+    chart picture{.title = std::string(set.name) + ": gradient norm", .x_label = "bits sent by all workers", .y_label = "norm", .log_x = true, .log_y = true, .compact = true, .x_format = "%.0s%c"};
+    std::vector<std::vector<std::string>> rows = {{"method", "learning rate", "steps", "gradient norm", "bits sent"}};
+    bool arrived = true, stopped = true;
+    std::string first, second;
+    const std::string whole = "at most " + std::to_string(set.steps) + " steps";
+    evidence for_arrival(chosen, whole), for_floor(chosen, whole);
+    for (const contender& who : contenders) {
+        chart_series line{.name = who.name, .marks = false};
+        for (const record& r : where(of_set, "method", who.method)) line.x.push_back(r.number("bits_sent")), line.y.push_back(r.number("gradient_norm"));
+        picture.series.push_back(line);
+        const record* end = end_of(of_set, who.method);
+        const double norm = end != nullptr ? end->number("gradient_norm") : std::nan("");
+        if (end != nullptr) rows.push_back({who.name, plain(end->number("learning_rate")), plain(end->number("step")), plain(norm), plain(end->number("bits_sent"))});
+        std::string& text = who.arrives ? first : second;
+        text += (text.empty() ? "" : ", ") + std::string(who.name) + " " + plain(norm) + (end != nullptr ? " after " + plain(end->number("step")) + " steps" : "");
+        (who.arrives ? for_arrival : for_floor).need(who.name, end != nullptr, 1);
+        if (who.arrives) arrived = arrived && norm < wanted;
+        else stopped = stopped && norm >= wanted;
+    }
+    if (!of_set.empty()) {
+        found.draw(picture);
+        found.table(std::string(set.name) + ", at the end:", rows);
+    }
+    found.judge(std::string("arrive-") + set.name, std::string("dense descent and EF21 reach a gradient norm of 1e-6 (") + set.name + ")", for_arrival, arrived, first);
+    found.judge(std::string("floor-") + set.name, std::string("EF and DEF with the same constant rate stop above it (") + set.name + ")", for_floor, stopped, second);
+}
+
 } // namespace
 
 void add_def_logistic(experiment& to, const choices& chosen)
@@ -141,38 +171,16 @@ void add_def_logistic(experiment& to, const choices& chosen)
     }
 }
 
-void judge_def_logistic(const std::vector<record>& all, const choices&, findings& found)
+void judge_def_logistic(const std::vector<record>& all, const choices& chosen, findings& found)
 {
     const std::vector<record> records = where(all, "figure", "logistic");
-    if (records.empty()) return;
-    found.head("Logistic regression on a split by label, to a gradient norm of 1e-6");
-    found.say("8 workers hold the rows sorted by label, whole gradients, weight decay 0.1, Top-k with an eighth of the coordinates. Dense descent has the rate 1 / L; EF21 the rate of its theorem, and EF and "
-              "DEF the same one. EF21's estimates find each worker's own gradient at the minimum, so it comes there with a constant rate; what EF and DEF owe does not vanish where the "
-              "workers' minima differ, and their theorems leave an error that only a smaller rate makes smaller. The norm is that of the mean loss where the method is evaluated.");
-    for (const data_set& set : sets) {
-        const std::vector<record> of_set = where(records, "data", set.name);
-        if (of_set.empty()) continue;
-        chart picture{.title = std::string(set.name) + ": gradient norm", .x_label = "bits sent by all workers", .y_label = "norm", .log_x = true, .log_y = true, .compact = true, .x_format = "%.0s%c"};
-        std::vector<std::vector<std::string>> rows = {{"method", "learning rate", "steps", "gradient norm", "bits sent"}};
-        bool arrived = true, stopped = true;
-        std::string first, second;
-        for (const contender& who : contenders) {
-            chart_series line{.name = who.name, .marks = false};
-            for (const record& r : where(of_set, "method", who.method)) line.x.push_back(r.number("bits_sent")), line.y.push_back(r.number("gradient_norm"));
-            picture.series.push_back(line);
-            const record* end = end_of(of_set, who.method);
-            const double norm = end != nullptr ? end->number("gradient_norm") : std::nan("");
-            if (end != nullptr) rows.push_back({who.name, plain(end->number("learning_rate")), plain(end->number("step")), plain(norm), plain(end->number("bits_sent"))});
-            std::string& text = who.arrives ? first : second;
-            text += (text.empty() ? "" : ", ") + std::string(who.name) + " " + plain(norm) + (end != nullptr ? " after " + plain(end->number("step")) + " steps" : "");
-            if (who.arrives) arrived = arrived && norm < wanted;
-            else stopped = stopped && norm >= wanted;
-        }
-        found.draw(picture);
-        found.table(std::string(set.name) + ", at the end:", rows);
-        found.judge(std::string("arrive-") + set.name, std::string("dense descent and EF21 reach a gradient norm of 1e-6 (") + set.name + ")", arrived, first);
-        found.judge(std::string("floor-") + set.name, std::string("EF and DEF with the same constant rate stop above it (") + set.name + ")", stopped, second);
+    if (!records.empty()) {
+        found.head("Logistic regression on a split by label, to a gradient norm of 1e-6");
+        found.say("8 workers hold the rows sorted by label, whole gradients, weight decay 0.1, Top-k with an eighth of the coordinates. Dense descent has the rate 1 / L; EF21 the rate of its theorem, and EF and "
+                  "DEF the same one. EF21's estimates find each worker's own gradient at the minimum, so it comes there with a constant rate; what EF and DEF owe does not vanish where the "
+                  "workers' minima differ, and their theorems leave an error that only a smaller rate makes smaller. The norm is that of the mean loss where the method is evaluated.");
     }
+    for (const data_set& set : sets) judge_set(where(records, "data", set.name), set, chosen, found);
 }
 
 } // namespace apps::reproduce

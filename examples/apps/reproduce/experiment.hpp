@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace apps::reproduce {
@@ -35,6 +36,39 @@ struct claim {
     verdict said = verdict::not_judged;
 };
 
+/// What a claim rests on, and what keeps it from being judged: a quick run that shortens what the claim is about, measurements that are missing, images
+/// that are a stand-in. What was measured and is bad (diverged, not reached, NaN) is no gap: then the claim fails.
+class evidence {
+public:
+    /// @param whole what the claim is about and a quick run shortens, such as "12 epochs, 3 seeds"; empty where a quick run measures all of it
+    evidence(const choices& chosen, std::string whole) : whole_(chosen.quick ? std::move(whole) : std::string()) {}
+
+    /// Asks for `wanted` measurements of `what`.
+    evidence& need(const std::string& what, std::size_t seen, std::size_t wanted)
+    {
+        anything_ |= seen > 0;
+        if (seen < wanted) missing_ += (missing_.empty() ? "" : "; ") + what + " (" + std::to_string(seen) + " of " + std::to_string(wanted) + ")";
+        return *this;
+    }
+    /// Refuses records of the generated images, which say nothing about real ones.
+    evidence& real(const std::vector<record>& records)
+    {
+        for (const record& one : records) stand_in_ |= one.text("data") == "synthetic";
+        return *this;
+    }
+    bool complete() const { return whole_.empty() && missing_.empty() && !stand_in_; }
+    /// Why the claim is not judged, and what was measured for it, if anything was.
+    std::string gap(const std::string& numbers) const
+    {
+        const std::string why = stand_in_ ? "the images are a generated stand-in" : whole_.empty() ? "missing: " + missing_ : "needs the full run (" + whole_ + ")";
+        return anything_ ? why + "; this run: " + numbers : why;
+    }
+
+private:
+    std::string whole_, missing_;
+    bool stand_in_ = false, anything_ = false;
+};
+
 /// A piece of the report, in the order in which the judge gives them.
 struct report_piece {
     enum class kind { paragraph, heading, table, picture } is = kind::paragraph;
@@ -50,19 +84,19 @@ public:
     void head(std::string text) { pieces.push_back({report_piece::kind::heading, std::move(text), {}, {}}); }
     void table(std::string caption, std::vector<std::vector<std::string>> rows) { pieces.push_back({report_piece::kind::table, std::move(caption), std::move(rows), {}}); }
     void draw(chart picture) { pieces.push_back({report_piece::kind::picture, {}, {}, std::move(picture)}); }
-    /// A claim with its verdict; the numbers are what it was judged by.
-    void judge(std::string name, std::string sentence, bool holds, std::string numbers)
+    /// A claim with its verdict, where the evidence is complete; `numbers` are what it is judged by.
+    /// @param name in claims.json and on the console: no other claim of the experiment has it
+    void judge(std::string name, std::string sentence, const evidence& on, bool holds, std::string numbers)
     {
-        claims.push_back({{}, std::move(name), std::move(sentence), std::move(numbers), holds ? verdict::pass : verdict::fail});
+        if (on.complete()) claims.push_back({{}, std::move(name), std::move(sentence), std::move(numbers), holds ? verdict::pass : verdict::fail});
+        else claims.push_back({{}, std::move(name), std::move(sentence), on.gap(numbers), verdict::not_judged});
     }
-    /// A claim that this run cannot judge, and why.
-    void leave_open(std::string name, std::string sentence, std::string why) { claims.push_back({{}, std::move(name), std::move(sentence), std::move(why), verdict::not_judged}); }
 
     std::vector<claim> claims;
     std::vector<report_piece> pieces;
 };
 
-/// Named, so that scripts/reproduce NAME finds it.
+/// Named, so that scripts/reproduce NAME finds it. Its judge gives every claim in every run, in a run without any record as well.
 struct experiment {
     std::string name, title, source;
     std::vector<part> parts;

@@ -18,6 +18,8 @@ namespace apps::reproduce {
 /// Everything of scripts/reproduce ri-sgd. @throws data_error where data is missing.
 experiment make_ri_sgd(const choices& chosen);
 
+inline constexpr std::size_t full_seeds = 3; ///< of the trainings, in a full run
+
 void add_local_training(experiment& to, const choices& chosen);
 void judge_local_training(const std::vector<record>& records, const choices& chosen, findings& found);
 void add_deaths(experiment& to, const choices& chosen);

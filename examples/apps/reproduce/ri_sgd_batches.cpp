@@ -76,20 +76,25 @@ void add_batches(experiment& to, const choices& chosen)
     }});
 }
 
-void judge_batches(const std::vector<record>& all, const choices&, findings& found)
+void judge_batches(const std::vector<record>& all, const choices& chosen, findings& found)
 {
     const std::vector<record> records = where(all, "figure", "batches");
-    if (records.size() != 2) return;
-    found.head("Workers with different batches");
-    found.say("a9a sorted by label; worker j of 8 holds rows in proportion to its batch of 4 j and draws with replacement. The mean over workers of their gradients, at x = 0, against the gradient over "
-              "all rows: squared bias of 4000 draws, and how often that is what chance alone leaves (variance over draws; about 1 where there is no bias).");
+    double with = std::nan(""), without = std::nan("");
     std::vector<std::vector<std::string>> rows = {{"weights", "squared bias over ||gradient||^2", "squared bias over chance", "variance over ||gradient||^2"}};
-    for (const record& r : records)
+    for (const record& r : records) {
+        (r.number("weighted") == 1 ? with : without) = r.number("bias_over_chance");
         rows.push_back({r.number("weighted") == 1 ? "batch over mean batch" : "equal", plain(r.number("bias_square") / r.number("gradient_square")), plain(r.number("bias_over_chance")),
             plain(r.number("variance") / r.number("gradient_square"))});
-    const double with = records[0].number("bias_over_chance"), without = records[1].number("bias_over_chance");
-    found.judge("batches", "weights by batch size leave no bias that chance would not, and equal weights do", with < 3 && without > 10, "squared bias over chance: weighted " + plain(with) + ", equal " + plain(without));
-    found.table("Mean gradient:", rows);
+    }
+    if (!records.empty()) {
+        found.head("Workers with different batches");
+        found.say("a9a sorted by label; worker j of 8 holds rows in proportion to its batch of 4 j and draws with replacement. The mean over workers of their gradients, at x = 0, against the gradient over "
+                  "all rows: squared bias of 4000 draws, and how often that is what chance alone leaves (variance over draws; about 1 where there is no bias).");
+        found.table("Mean gradient:", rows);
+    }
+    found.judge("batches", "weights by batch size leave no bias that chance would not, and equal weights do", evidence(chosen, "").need("kinds of weights", records.size(), 2),
+        with < 3 && without > 10,
+        "squared bias over chance: weighted " + plain(with) + ", equal " + plain(without));
 }
 
 } // namespace apps::reproduce

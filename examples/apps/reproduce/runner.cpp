@@ -71,20 +71,20 @@ std::vector<record> to_records(const std::vector<claim>& claims)
     return records;
 }
 
-bool summarise(const std::vector<claim>& claims)
+bool summarise(const std::vector<claim>& claims, std::FILE* to)
 {
     std::size_t count[3] = {};
     for (const claim& one : claims) {
         ++count[static_cast<std::size_t>(one.said)];
-        std::printf("%-10s  %s %s: %s\n            %s\n", word_of(one.said), one.experiment.c_str(), one.name.c_str(), one.sentence.c_str(), one.numbers.c_str());
+        std::fprintf(to, "%-10s  %s %s: %s\n            %s\n", word_of(one.said), one.experiment.c_str(), one.name.c_str(), one.sentence.c_str(), one.numbers.c_str());
     }
-    std::printf("%zu passed, %zu failed, %zu not judged\n", count[0], count[1], count[2]);
+    std::fprintf(to, "%zu passed, %zu failed, %zu not judged\n", count[0], count[1], count[2]);
     return count[1] == 0;
 }
 
 } // namespace
 
-bool run(const std::vector<experiment>& experiments, const choices& chosen, const std::filesystem::path& out)
+bool run(const std::vector<experiment>& experiments, const choices& chosen, const std::filesystem::path& out, const voices& to)
 {
     std::filesystem::create_directories(out / "parts");
     std::size_t units = 0;
@@ -93,7 +93,7 @@ bool run(const std::vector<experiment>& experiments, const choices& chosen, cons
     std::vector<record> all;
     std::vector<std::vector<record>> of_each;
     {
-        progress_bar progress("reproduce", units);
+        progress_bar progress("reproduce", units, to.progress);
         for (const experiment& one : experiments) {
             std::vector<record>& mine = of_each.emplace_back();
             for (const part& p : one.parts) {
@@ -119,9 +119,9 @@ bool run(const std::vector<experiment>& experiments, const choices& chosen, cons
     write_records(all, out);
     write_text(out / "claims.json", to_json(to_records(claims)));
     write_text(out / "report.html", to_html(sections, chosen, out));
-    std::printf("\n");
-    const bool good = summarise(claims);
-    std::printf("%s\n%s\n%s\n", (out / "report.html").c_str(), (out / "results.json").c_str(), (out / "claims.json").c_str());
+    std::fprintf(to.claims, "\n");
+    const bool good = summarise(claims, to.claims);
+    std::fprintf(to.claims, "%s\n%s\n%s\n", (out / "report.html").c_str(), (out / "results.json").c_str(), (out / "claims.json").c_str());
     return good;
 }
 
