@@ -1,7 +1,10 @@
 // How a block of threads brackets a threshold from a sample, on real threads: the last step's bracket is kept only where it still holds.
+#include "cuda_lies.hpp"
 #include "cuda_threads.hpp"
 
+#include <gradcomp/exec/cuda/compact.hpp>
 #include <gradcomp/exec/cuda/sampled_bracket.hpp>
+#include <gradcomp/exec/engines.hpp>
 
 #include <doctest/doctest.h>
 
@@ -147,4 +150,41 @@ TEST_CASE("the list has room for every bracket that may stay")
             CHECK((room == size || 2 * needed <= plan.room));
         }
     CHECK(gc::exec::candidates_for(0, 5000, 50) == 5000);
+}
+
+TEST_CASE("a sample that was deceived misses, as the tests on a GPU rely on; and masses of equal numbers are no reason to miss")
+{
+    const std::size_t n = 300001;
+    const gc::random_stream stream = gc::exec::choice_key{.seed = 7, .owner = 3}.stream(1, 0, gc::purpose::sample);
+    const auto bracket_over = [&](const std::vector<float>& x, std::size_t kept, const gc::bracket<float>& last) {
+        const std::uint32_t lines = gc::exec::sample_lines_for(n, kept);
+        std::vector<std::uint32_t> keys(lines * gc::exec::sample_line);
+        for (std::uint32_t k = 0; k < keys.size(); ++k) keys[k] = gc::rank_key(x[gc::exec::sampled_place(stream, n, lines, k)]);
+        return bracket_of<float>(keys, {lines, n, kept, gc::exec::candidates_for(lines, n, kept)}, last);
+    };
+    const auto listed = [&](const std::vector<float>& x, std::size_t kept, const gc::bracket<float>& limits) {
+        gc::exec::listed_counts all{0, 0};
+        for (const float v : x) all.above += gc::rank_key(v) > limits.low, all.equal += gc::rank_key(v) == limits.low;
+        return std::size_t{all.listed(static_cast<std::uint32_t>(kept))};
+    };
+    const auto room = [&](std::size_t kept) { return gc::exec::candidates_for(gc::exec::sample_lines_for(n, kept), n, kept); };
+    const auto high = cuda_lies::numbers<float>(n, 15000, stream, cuda_lies::lie::too_large), low = cuda_lies::numbers<float>(n, 1000, stream, cuda_lies::lie::too_small);
+    CHECK(listed(high, 15000, bracket_over(high, 15000, {})) < 15000);
+    CHECK(listed(low, 1000, bracket_over(low, 1000, {})) > room(1000));
+
+    std::mt19937_64 random(5);
+    std::normal_distribution<float> normal;
+    for (const std::size_t kept : {std::size_t{300}, std::size_t{3000}, std::size_t{30000}})
+        for (const float step : {0.5f, 1.0f, 4.0f}) { // with the last one nearly all are 0
+            gc::bracket<float> last;
+            for (int round = 0; round < 3; ++round) {
+                std::vector<float> x(n);
+                for (float& v : x) v = std::rint(normal(random) / step) * step;
+                last = bracket_over(x, kept, last);
+                CAPTURE(kept);
+                CAPTURE(step);
+                CHECK(listed(x, kept, last) >= kept);
+                CHECK(listed(x, kept, last) <= room(kept));
+            }
+        }
 }

@@ -53,13 +53,14 @@ template <class T, class Rule, class Pick> std::uint32_t list_candidates(const g
 {
     using gc::exec::tile_threads;
     const gc::exec::tile_table table = gc::exec::cut_into_tiles(where);
-    std::uint32_t listed = 0;
+    using sum = gc::exec::add_in_selection;
+    sum::word listed = sum::packed({77, 5}, true); // of a selection before it, whose counts must not enter
     for (const auto& place : table.tiles) {
         const auto range = gc::exec::range_of(table.pieces[place.piece], place);
         if (range.selection != number) continue;
         std::vector<gc::exec::compact_lane<T>> lanes(tile_threads);
-        std::vector<lane_counts> before(tile_threads);
-        lane_counts total;
+        std::vector<typename gc::exec::compact_lane<T>::places> before(tile_threads);
+        typename gc::exec::compact_lane<T>::places total;
         const bool whole = gc::exec::is_whole(rule, range);
         for (int t = 0; t < tile_threads; ++t) {
             auto& lane = lanes[static_cast<std::size_t>(t)];
@@ -68,13 +69,15 @@ template <class T, class Rule, class Pick> std::uint32_t list_candidates(const g
         }
         for (std::size_t t = 0; t < lanes.size(); ++t) {
             before[t] = total;
-            total = total + lanes[t].counts();
+            total = {total.above + lanes[t].above(), total.equal + lanes[t].equal()};
         }
+        const bool starts = range.first == 0;
+        const gc::exec::listed_counts earlier = starts ? gc::exec::listed_counts{0, 0} : sum::counts(listed);
         for (int t = tile_threads - 1; t >= 0; --t)
-            lanes[static_cast<std::size_t>(t)].emit(rule, range, t, before[static_cast<std::size_t>(t)], total, listed, pick, list);
-        listed += total.total();
+            lanes[static_cast<std::size_t>(t)].emit(rule, range, t, before[static_cast<std::size_t>(t)], total, earlier, pick, list);
+        listed = sum()(listed, sum::packed({total.above.total(), total.equal.total()}, starts));
     }
-    return listed;
+    return sum::counts(listed).listed(pick.room);
 }
 
 } // namespace
@@ -95,15 +98,21 @@ TEST_CASE_TEMPLATE("a block of threads finds the k largest, ties to the lowest i
                     const auto source = [&](std::size_t i) { return x[i]; };
                     gc::exec::digit_search<T> found{0, k};
                     for (int digit = 0; digit < radix<T>::digits; ++digit) {
-                        gc::exec::count_digits<T>(block, histogram.data(), found, source, 0, n, digit);
+                        gc::exec::clear_digits<T>(block, histogram.data());
+                        gc::exec::count_digits<T>(block, histogram.data(), found, source, 0, n / 3, digit); // in two goes, as pieces of a part
+                        gc::exec::count_digits<T>(block, histogram.data(), found, source, n / 3, n, digit);
+                        block.sync();
                         found = gc::exec::narrow<T>(block, shared, histogram.data(), found, digit);
                     }
-                    std::uint32_t above, ties;
-                    gc::exec::count_winners<T>(block, source, 0, n, found.prefix, above, ties);
+                    std::uint32_t above = 0, ties = 0, ties_before = 0, slot = 0;
+                    gc::exec::count_winners<T>(block, source, 0, n / 2, found.prefix, above, ties);
+                    gc::exec::count_winners<T>(block, source, n / 2, n, found.prefix, above, ties);
                     block.add(above_sum, above);
                     block.add(ties_sum, ties);
-                    gc::exec::take_winners<T>(
-                        block, source, 0, n, found.prefix, found.rank, 0, 0, [&](std::size_t i, T, std::uint32_t slot) { got.at(slot) = i; }, [&](std::size_t i, T) { ++passed[i]; });
+                    const auto take = [&](std::size_t i, T, std::uint32_t at) { got.at(at) = i; };
+                    const auto pass = [&](std::size_t i, T) { ++passed[i]; };
+                    gc::exec::take_winners<T>(block, source, 0, n / 3, found.prefix, found.rank, ties_before, slot, take, pass);
+                    gc::exec::take_winners<T>(block, source, n / 3, n, found.prefix, found.rank, ties_before, slot, take, pass);
                 });
                 CHECK(got == largest(x, k));
                 CHECK(above_sum < k);
@@ -131,9 +140,10 @@ TEST_CASE("parts of a selection write side by side what one would write alone")
     for (std::size_t from = 0; from < x.size(); from += 733) {
         const std::size_t to = std::min(x.size(), from + 733);
         cuda_threads::run<thread_block>([&](const thread_block& block) {
+            std::uint32_t ties = ties_before, slot = above_before + std::min(ties_before, quota);
             gc::exec::take_winners<float>(
-                block, [&](std::size_t i) { return x[i]; }, from, to, threshold, quota, ties_before, above_before + std::min(ties_before, quota),
-                [&](std::size_t i, float, std::uint32_t slot) { got.at(slot) = i; }, [](std::size_t, float) {});
+                block, [&](std::size_t i) { return x[i]; }, from, to, threshold, quota, ties, slot,
+                [&](std::size_t i, float, std::uint32_t at) { got.at(at) = i; }, [](std::size_t, float) {});
         });
         for (std::size_t i = from; i < to; ++i) above_before += gc::magnitude(x[i]) > threshold, ties_before += gc::magnitude(x[i]) == threshold;
     }
@@ -144,8 +154,9 @@ TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not
 {
     const gc::tensor_list list{{"a", {13}}, {"b", {9000}}, {"none", {0}}, {"c", {4096}}, {"d", {3, 7}}};
     const std::vector<std::size_t> all{0, 1, 2, 3, 4};
+    int masses = 0;
     for (const gc::scope over : {gc::scope::per_tensor, gc::scope::whole_model})
-        for (const int flavour : {0, 1, 3})
+        for (const int flavour : {0, 1, 3, 4})
             for (const std::size_t skew : {0u, 1u})
                 for (const double ratio : {2.0, 10.0, 300.0}) {
                     const auto where = gc::make_layout(list, all, over, [&](std::size_t d) { return gc::kept_of(d, ratio, {}); });
@@ -170,30 +181,78 @@ TEST_CASE_TEMPLATE("lanes list every candidate in index order, and what does not
                                 p.push_back(gc::multiply_add(T(1), values[packed.back()], T(0))); // a -0 becomes +0
                             }
                         auto keys = p;
-                        std::stable_sort(keys.begin(), keys.end(), [](T a, T b) { return gc::magnitude(a) > gc::magnitude(b); });
-                        const gc::bracket<T> limits{gc::magnitude(keys[std::min(keys.size() - 1, s.kept * 3 / 2)]), gc::magnitude(keys[s.kept / 2]), gc::bracket<T>::never};
-                        for (const std::uint32_t capacity : {static_cast<std::uint32_t>(s.size), static_cast<std::uint32_t>(s.kept / 3)}) {
-                            std::fill(e.data(), e.data() + e.size(), T(0));
-                            std::vector<std::uint32_t> index(s.size + 1, 0xffffffffu);
-                            std::vector<T> value(s.size + 1, T(-5));
-                            const std::uint32_t listed = list_candidates<T>(where, number, rule, gc::exec::pick_large<T>{limits.low, limits.high}, {index.data(), value.data(), capacity});
-                            std::uint32_t n = 0;
-                            bool right = true;
-                            for (std::size_t i = 0; i < p.size(); ++i) {
-                                const bool candidate = gc::magnitude(p[i]) >= limits.low, leaves = candidate && n < capacity && gc::magnitude(p[i]) >= limits.high;
-                                if (candidate && n < capacity) right &= index[n] == i && gc::bits_of(value[n]) == gc::bits_of(p[i]);
-                                n += candidate;
-                                const T left = e.data()[skew + packed[i]], expected = p[i] - (leaves ? p[i] : T(0));
-                                right &= gc::bits_of(left) == gc::bits_of(expected) || (left != left && expected != expected);
-                                const T point = gc::multiply_add(T(-0.5), left, T(0));
-                                right &= gc::bits_of(z.data()[skew + packed[i]]) == gc::bits_of(point) || point != point;
+                        std::stable_sort(keys.begin(), keys.end(), [](T a, T b) { return gc::rank_key(a) > gc::rank_key(b); });
+                        const gc::bracket<T> limits{gc::rank_key(keys[std::min(keys.size() - 1, s.kept * 3 / 2)]), gc::rank_key(keys[s.kept / 2]), gc::bracket<T>::never};
+                        for (const bool all_equal : {false, true}) // only the first equal ones, or all
+                            for (const std::uint32_t capacity : {static_cast<std::uint32_t>(s.size), static_cast<std::uint32_t>(s.kept / 3)}) {
+                                std::fill(e.data(), e.data() + e.size(), T(0));
+                                std::vector<std::uint32_t> index(s.size + 1, 0xffffffffu);
+                                std::vector<T> value(s.size + 1, T(-5));
+                                const auto room = static_cast<std::uint32_t>(s.kept);
+                                const bool every = all_equal && limits.low > 0;
+                                const gc::exec::pick_large<T> pick{limits.low, gc::exec::leaving_from(limits), gc::exec::equal_up_to<T>(limits.low, every), every ? ~0u : room};
+                                const std::uint32_t listed = list_candidates<T>(where, number, rule, pick, {index.data(), value.data(), capacity});
+                                std::uint32_t n = 0, equal = 0;
+                                bool right = true;
+                                for (std::size_t i = 0; i < p.size(); ++i) {
+                                    const auto key = gc::rank_key(p[i]);
+                                    bool candidate = key >= limits.low;
+                                    if (key == limits.low && !every) candidate = equal++ < room;
+                                    const bool leaves = candidate && n < capacity && key != limits.low && limits.low < gc::key_of<T>::nan && key >= limits.high;
+                                    if (candidate && n < capacity) right &= index[n] == i && gc::bits_of(value[n]) == gc::bits_of(p[i]);
+                                    n += candidate;
+                                    const T left = e.data()[skew + packed[i]], expected = p[i] - (leaves ? p[i] : T(0));
+                                    right &= gc::bits_of(left) == gc::bits_of(expected) || (left != left && expected != expected);
+                                    const T point = gc::multiply_add(T(-0.5), left, T(0));
+                                    right &= gc::bits_of(z.data()[skew + packed[i]]) == gc::bits_of(point) || point != point;
+                                }
+                                CHECK(right);
+                                CHECK(listed == n);
+                                CHECK(index[std::min(n, capacity)] == 0xffffffffu);
+                                masses += equal > room;
                             }
-                            CHECK(right);
-                            CHECK(listed == n);
-                            CHECK(index[std::min(n, capacity)] == 0xffffffffu);
-                        }
                     }
                 }
+    CHECK(masses > 10); // more equal ones than room, often enough
+}
+
+TEST_CASE("counts of candidates add up in any order of additions, start anew at each selection, and stop where 31 bits end")
+{
+    using sum = gc::exec::add_in_selection;
+    const sum add;
+    std::mt19937_64 random(3);
+    const std::uint32_t large = sum::most_equal;
+    for (int round = 0; round < 2000; ++round) {
+        sum::word x[3];
+        for (sum::word& one : x) one = sum::packed({static_cast<std::uint32_t>(random() % 100000), random() % 3 == 0 ? large - static_cast<std::uint32_t>(random() % 3) : static_cast<std::uint32_t>(random() % 9)}, random() % 3 == 0);
+        REQUIRE(add(add(x[0], x[1]), x[2]) == add(x[0], add(x[1], x[2])));
+    }
+    const auto both = sum::counts(add(sum::packed({4000000000u, 2}, true), sum::packed({200000000u, 3}, false)));
+    CHECK(both.above == 4200000000u);
+    CHECK(both.equal == 5);
+    CHECK(sum::counts(add(sum::packed({1, 2}, false), sum::packed({7, 8}, true))).above == 7);
+    CHECK(sum::counts(add(sum::packed({0, large}, false), sum::packed({0, large}, false))).equal == large);
+    CHECK(gc::exec::listed_counts{5, 9}.listed(3) == 8);
+    CHECK(gc::exec::listed_counts{5, 2}.listed(3) == 7);
+}
+
+TEST_CASE("entries of a list are shared out by the parts that their indices lie in, none twice and none left")
+{
+    std::vector<std::uint32_t> index;
+    for (std::uint32_t i = 0; i < 3000; ++i)
+        if (i % 7 == 0 || (i > 900 && i < 1000)) index.push_back(i);
+    const auto count = static_cast<std::uint32_t>(index.size());
+    for (const std::size_t share : {1u, 10u, 733u, 5000u}) {
+        std::uint32_t next = 0;
+        for (std::size_t from = 0; from < 3000; from += share) {
+            const std::uint32_t begin = gc::exec::first_not_below(index.data(), count, from), end = gc::exec::first_not_below(index.data(), count, std::min<std::size_t>(3000, from + share));
+            CHECK(begin == next);
+            next = end;
+            for (std::uint32_t j = begin; j < end; ++j) CHECK((index[j] >= from && index[j] < from + share));
+        }
+        CHECK(next == count);
+    }
+    CHECK(gc::exec::first_not_below(index.data(), 0, 5) == 0);
 }
 
 TEST_CASE_TEMPLATE("lanes that send marked coordinates equal exec::cpu's random subset", T, float, double)

@@ -2,11 +2,15 @@
 #include "cuda_lanes.hpp"
 
 #include <gradcomp/compress/random_block.hpp>
+#include <gradcomp/exec/cuda/apply.hpp>
 #include <gradcomp/memory/recurrence.hpp>
 #include <gradcomp/optim/momentum.hpp>
+#include <gradcomp/stack/streams.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -183,4 +187,31 @@ TEST_CASE("from the message's side the same elements are named as from the strea
         }
         CHECK(seen == expected);
     }
+}
+
+TEST_CASE_TEMPLATE("dense messages applied four at a time move x as one by one, ranks in order, wherever messages lie", T, float, double)
+{
+    const std::size_t n = 3 * gc::exec::tile_elements + 77;
+    std::mt19937_64 random(5);
+    std::normal_distribution<double> normal;
+    const auto fill = [&](gc::exec::host_buffer<T>& x) { std::generate(x.data(), x.data() + x.size(), [&] { return static_cast<T>(normal(random)); }); };
+    for (const std::size_t offset : {std::size_t{0}, std::size_t{5}, gc::exec::tile_elements}) // where the tensor starts
+        for (const std::size_t ranks : {1u, 3u})
+            for (const std::size_t skew : {0u, 1u, 6u}) {
+                gc::exec::host_buffer<T> x(n + 8), y(n + 8), messages(ranks * (n + 3) + 8);
+                fill(x), fill(messages);
+                std::copy(x.data(), x.data() + x.size(), y.data());
+                const gc::exec::piece piece{.offset = offset, .size = n - offset};
+                gc::gathered_messages all{reinterpret_cast<const std::byte*>(messages.data() + skew), (n + 3) * sizeof(T), ranks};
+                gc::stack::update_target<T, false> one{x.data(), nullptr, nullptr, {}, static_cast<T>(ranks)}, two{y.data(), nullptr, nullptr, {}, static_cast<T>(ranks)};
+                one.at_step({T(0.3), 0}), two.at_step({T(0.3), 0});
+                for (std::size_t tile = offset / gc::exec::tile_elements; tile * gc::exec::tile_elements < n; ++tile) {
+                    const auto range = gc::exec::range_of(piece, {.number = static_cast<std::uint32_t>(tile)});
+                    for (int t = gc::exec::apply_lanes - 1; t >= 0; --t) gc::exec::apply_lane<gc::exec::host_access, T>(one, range, t, all, range.first);
+                }
+                for (std::size_t i = offset; i < n; ++i)
+                    for (std::size_t r = 0; r < ranks; ++r) two(i, reinterpret_cast<const T*>(all.at(r))[i - offset]);
+                CHECK(std::memcmp(x.data(), y.data(), x.size_bytes()) == 0);
+            }
+    static_assert(gc::exec::moves_one_stream<gc::stack::update_target<T, false>, T> && !gc::exec::moves_one_stream<gc::stack::update_target<T, true>, T>);
 }

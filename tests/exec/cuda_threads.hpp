@@ -34,6 +34,10 @@ struct thread_block {
         sync();
     }
     void add(std::uint32_t& counter, std::uint32_t x) const { std::atomic_ref(counter).fetch_add(x, std::memory_order_relaxed); }
+    void count(std::uint32_t* histogram, std::uint32_t bin, bool flag) const
+    {
+        if (flag) add(histogram[bin], 1u);
+    }
 };
 
 /// The warp of measure.hpp. Exchanges take two sets of slots in turn: nobody is two of them ahead, so one barrier each is enough.

@@ -14,15 +14,16 @@ using shared_gpu = gc::comm::in_process_device<gc::comm::device_sum>;
 
 /// x and e of every rank after some steps with gradients of its own.
 struct outcome {
-    std::vector<std::vector<float>> x = std::vector<std::vector<float>>(3), e = std::vector<std::vector<float>>(3);
+    std::vector<std::vector<float>> x, e;
+    explicit outcome(int ranks) : x(static_cast<std::size_t>(ranks)), e(x.size()) {}
     bool operator==(const outcome&) const = default;
 };
 
 template <template <class> class Reducer, class Compressor, class Server, class Memory = gc::ef<>, class Local = gc::plain_gradient>
-outcome on_cpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {})
+outcome on_cpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {}, int ranks = 3)
 {
-    outcome found;
-    gc::comm::run_ranks(3, [&](gc::comm::in_process communicator) {
+    outcome found(ranks);
+    gc::comm::run_ranks(ranks, [&](gc::comm::in_process communicator) {
         const auto rank = static_cast<std::size_t>(communicator.rank());
         gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = Reducer<gc::comm::in_process>{communicator}, .local = local, .server = server};
         std::vector<float> x = toy::start<float>();
@@ -35,10 +36,10 @@ outcome on_cpu(const Compressor& compressor, const Server& server, int steps, co
 }
 
 template <template <class> class Reducer, class Compressor, class Server, class Memory = gc::ef<>, class Local = gc::plain_gradient>
-outcome on_gpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {})
+outcome on_gpu(const Compressor& compressor, const Server& server, int steps, const Memory& memory = {}, const Local& local = {}, int ranks = 3)
 {
-    outcome found;
-    gc::comm::run_ranks_on_device<gc::comm::device_sum>(3, [&](const shared_gpu& communicator) {
+    outcome found(ranks);
+    gc::comm::run_ranks_on_device<gc::comm::device_sum>(ranks, [&](const shared_gpu& communicator) {
         const auto rank = static_cast<std::size_t>(communicator.rank());
         gc::policy_stack stack{.compressor = compressor, .memory = memory, .reducer = Reducer<shared_gpu>{communicator}, .local = local, .server = server,
             .executor = gc::exec::cuda{communicator.stream()}};
@@ -86,6 +87,20 @@ TEST_CASE("three ranks on one GPU end where three ranks on the CPU do")
     const gc::cser resets{.reset = gc::top_k{.ratio = 4}, .every = 2};
     CHECK((on_gpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12, resets, gc::momentum{}) == on_cpu<gc::all_gather>(gc::top_k{.ratio = 8}, gc::descent{}, 12, resets, gc::momentum{})));
     CHECK((on_gpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12) == on_cpu<gc::all_gather>(gc::low_rank{.rank = 2}, gc::descent{}, 12)));
+}
+
+TEST_CASE("two, five and eight ranks on one GPU end where as many on the CPU do, through every reducer")
+{
+    for (const int ranks : {2, 5, 8}) {
+        CAPTURE(ranks);
+        const gc::random_block blocks{.ratio = 4, .block = 16};
+        const gc::top_k largest{.ratio = 8};
+        const gc::momentum heavy{};
+        const gc::plain_gradient plain{};
+        CHECK((on_gpu<gc::ring>(blocks, gc::descent{}, 8, gc::def<>{}, heavy, ranks) == on_cpu<gc::ring>(blocks, gc::descent{}, 8, gc::def<>{}, heavy, ranks)));
+        CHECK((on_gpu<gc::all_gather>(largest, gc::descent{}, 8, gc::ef<>{}, plain, ranks) == on_cpu<gc::all_gather>(largest, gc::descent{}, 8, gc::ef<>{}, plain, ranks)));
+        CHECK((on_gpu<gc::gather_to_root>(largest, gc::amsgrad{}, 8, gc::ef<>{}, plain, ranks) == on_cpu<gc::gather_to_root>(largest, gc::amsgrad{}, 8, gc::ef<>{}, plain, ranks)));
+    }
 }
 
 TEST_CASE("one rank's NaN makes every rank skip the step, through the root")

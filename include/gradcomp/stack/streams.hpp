@@ -53,8 +53,15 @@ template <class T, bool HasPoint> struct update_target {
     }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
-        x[i] = multiply_add(-scale, v, x[i]);
+        x[i] = moved(x[i], v);
         if constexpr (HasPoint) z[i] = multiply_add(-pull, e[i], x[i]);
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T moved(T before, T v) const { return multiply_add(-scale, v, before); }
+    /// The one stream that changes, so that executors may read several elements before they write one.
+    GRADCOMP_HD GRADCOMP_INLINE T* moved_stream() const
+        requires(!HasPoint)
+    {
+        return x;
     }
 };
 
@@ -78,6 +85,8 @@ template <class T, bool HasPoint> struct restore_target {
 template <class T> struct accumulate_target {
     T* u;
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const { u[i] += v; }
+    GRADCOMP_HD GRADCOMP_INLINE T moved(T before, T v) const { return before + v; }
+    GRADCOMP_HD GRADCOMP_INLINE T* moved_stream() const { return u; }
 };
 
 /// z = x - pull * e, element by element; also the evaluation points.

@@ -128,6 +128,11 @@ public:
     void write(const cuda_stream& on, const std::uint32_t* plain, std::byte* index, const std::uint32_t* counts = nullptr) const
     {
         clear(on, index, index_bytes_);
+        write_cleared(on, plain, index, counts);
+    }
+    /// The same where all bytes of the indices are zero already.
+    void write_cleared(const cuda_stream& on, const std::uint32_t* plain, std::byte* index, const std::uint32_t* counts = nullptr) const
+    {
         if (messages_.count() == 0) return;
         detail::write_indices_kernel<detail::apply_threads>
             <<<messages_.count(), detail::apply_threads, 0, on.stream()>>>(messages_.tiles(), selections_.data(), places_.data(), counts, plain, index);

@@ -8,12 +8,6 @@
 
 namespace gradcomp::exec {
 
-/// A count, and in the highest bit whether a selection starts here: a sum that starts anew is still associative.
-struct add_in_selection {
-    static constexpr unsigned long long start = 1ull << 63;
-    __device__ unsigned long long operator()(unsigned long long a, unsigned long long b) const { return b & start ? b : a + b; }
-};
-
 /// The state of all tiles in device memory; reset() and one launch belong together.
 class look_back_state {
 public:
@@ -35,16 +29,16 @@ public:
         typename cub::TilePrefixCallbackOp<unsigned long long, add_in_selection, state>::TempStorage prefix;
     };
     /// How many of the selection come before this tile. Called by one warp; the first tile of the launch must start a selection.
-    __device__ std::uint32_t before(storage& shared, unsigned tile, bool starts, std::uint32_t count)
+    __device__ listed_counts before(storage& shared, unsigned tile, bool starts, const listed_counts& here)
     {
-        const unsigned long long mine = count | (starts ? add_in_selection::start : 0ull);
+        const unsigned long long mine = add_in_selection::packed(here, starts);
         if (tile == 0) {
             if (threadIdx.x == 0) state_.SetInclusive(0, mine);
-            return 0;
+            return {0, 0};
         }
         cub::TilePrefixCallbackOp<unsigned long long, add_in_selection, state> prefix(state_, shared.prefix, {}, static_cast<int>(tile));
         const unsigned long long all = prefix(mine);
-        return starts ? 0u : static_cast<std::uint32_t>(all);
+        return starts ? listed_counts{0, 0} : add_in_selection::counts(all);
     }
 
 private:
@@ -68,6 +62,15 @@ template <int Threads> struct device_block {
         __syncthreads();
     }
     __device__ void add(std::uint32_t& counter, std::uint32_t x) const { atomicAdd(&counter, x); }
+    /// Lanes with the same bin add once: most keys near a threshold have the same digits, and atomics at one address wait for each other. All lanes of the
+    /// warp are here (select_block.hpp: all threads call together), and those of `asked` are exactly those that reach the match.
+    __device__ void count(std::uint32_t* histogram, std::uint32_t bin, bool flag) const
+    {
+        const unsigned asked = __ballot_sync(~0u, flag);
+        if (!flag) return;
+        const unsigned peers = __match_any_sync(asked, bin);
+        if (static_cast<unsigned>(__ffs(static_cast<int>(peers))) == threadIdx.x % 32 + 1) atomicAdd(&histogram[bin], static_cast<std::uint32_t>(__popc(peers)));
+    }
 };
 
 } // namespace gradcomp::exec

@@ -1,4 +1,4 @@
-/// @file The device memory of a top-k run, and the kernel that brackets each selection's threshold from a sample.
+/// @file The device memory of a top-k run, and the kernels that bracket each selection's threshold from a sample.
 #pragma once
 
 #include <gradcomp/exec/cuda/look_back.cuh>
@@ -14,15 +14,17 @@ template <class T> struct device_top_k {
     std::size_t size, payload;
     std::size_t list, samples;            ///< its first places in the lists and in the sample
     std::uint32_t kept, capacity, sample_lines;
+    std::uint32_t equal_room;             ///< candidates that only equal `low`: how many are listed; lists_all where all of them are
     std::uint32_t begin, end;             ///< pieces
     std::uint32_t first_part, parts, key;
     bracket<T> limits;
     std::uint32_t listed;                 ///< candidates, whether or not they fit
     digit_search<T> found[radix<T>::digits + 1];
+    static constexpr std::uint32_t lists_all = ~std::uint32_t{0};
     GRADCOMP_HD bool missed() const { return listed < kept || listed > capacity; }
 };
 
-/// One block of threads in the later launches: part `part` of selection `selection`.
+/// One block of threads in other launches: part `part` of selection `selection`.
 struct select_part {
     std::uint32_t selection = 0, part = 0;
 };
@@ -35,13 +37,13 @@ template <class T> struct select_memory {
     device_top_k<T>* selections;
     std::uint32_t* histograms; ///< radix digits times 2048 words a selection
     part_counts* counts;
-    const select_part* parts;
+    const select_part *parts, *sampled; ///< of the list; of the sample
     std::uint32_t* index;
     T* value;
     bits_t<T>* sample;
     look_back_state tiles;
     const piece* pieces;
-    unsigned selection_count, tile_count;
+    unsigned selection_count, tile_count, sampled_count;
 
     __device__ std::uint32_t* histogram(std::uint32_t selection, int digit) const { return histograms + (selection * radix<T>::digits + static_cast<std::uint32_t>(digit)) * 2048u; }
     __device__ lane_list<T> list(const device_top_k<T>& s) const { return {index + s.list, value + s.list, s.capacity}; }
@@ -65,30 +67,43 @@ template <class T> __device__ void reset_selection(const select_memory<T>& memor
     s.limits = {0, bracket<T>::never, bracket<T>::never};
 }
 
-/// Brackets one selection a block of threads, by the last step's bracket where a new sample agrees with it, and resets what the step counts.
+/// A message's words that nothing else writes: zeroed on the way.
+struct words_to_clear {
+    std::uint32_t* at = nullptr;
+    std::size_t count = 0;
+};
+
+inline constexpr int gather_threads = 256;
+
+/// Everything that is ready before p is: the look-back's tiles, zeros in the message, and the sample, a key a thread, so that all of its loads are under way at
+/// once. The grid covers the tiles, and the parts of the sample.
 template <class Rule, class T>
-__global__ void __launch_bounds__(select_threads) sample_kernel(packed_rule<Rule> over, select_memory<T> memory, const std::uint32_t* step, choice_key key, bool mends)
+__global__ void __launch_bounds__(gather_threads) gather_kernel(packed_rule<Rule> over, select_memory<T> memory, const std::uint32_t* step, choice_key key, words_to_clear zeros, bool mends)
+{
+    memory.tiles.reset(memory.tile_count);
+    for (std::size_t w = std::size_t{blockIdx.x} * gather_threads + threadIdx.x; w < zeros.count; w += std::size_t{gridDim.x} * gather_threads) zeros.at[w] = 0;
+    if (blockIdx.x >= memory.sampled_count || !begin(over.rule)) return;
+    const select_part part = memory.sampled[blockIdx.x];
+    const device_top_k<T>& s = memory.selections[part.selection];
+    const std::uint32_t k = part.part * gather_threads + threadIdx.x, lines = s.sample_lines;
+    if (k >= lines * sample_line) return;
+    const std::size_t place = sampled_place(key.stream(*step, s.key, purpose::sample), s.size, lines, k);
+    memory.sample[s.samples + k] = rank_key(form_in(over, memory.pieces, s.begin, s.end, place, mends));
+}
+
+/// Brackets one selection a block of threads, by the last step's bracket where the sample agrees with it, and resets what the step counts.
+template <class Rule, class T> __global__ void __launch_bounds__(select_threads) bracket_kernel(Rule rule, select_memory<T> memory)
 {
     __shared__ bracket_shared<T> shared;
     __shared__ typename device_block<select_threads>::scan::TempStorage scan;
-    if (!begin(over.rule)) return;
+    if (!begin(rule)) return;
     device_top_k<T>& s = memory.selections[blockIdx.x];
     const device_block<select_threads> block{scan};
     const bracket<T> last = s.limits;
     block.sync();
     reset_selection(memory, s);
     if (s.sample_lines == 0) return; // small: everything is a candidate
-    const std::uint32_t lines = s.sample_lines;
-    const random_stream stream = key.stream(*step, s.key, purpose::sample);
-    bits_t<T>* const keys = memory.sample + s.samples;
-    for (std::uint32_t k = threadIdx.x; k < lines * sample_line; k += select_threads) {
-        const std::uint32_t line = k / sample_line;
-        const std::size_t first = s.size / lines * line, length = s.size / lines;
-        const std::size_t place = (first + static_cast<std::size_t>(std::uint64_t{stream.block(line / 4).at[line % 4]} * length >> 32)) / sample_line * sample_line + k % sample_line;
-        keys[k] = rank_key(form_in(over, memory.pieces, s.begin, s.end, place < s.size ? place : s.size - 1, mends));
-    }
-    block.sync();
-    const bracket<T> found = bracket_of(block, shared, keys, sample_plan(lines, s.size, s.kept, s.capacity), last);
+    const bracket<T> found = bracket_of(block, shared, memory.sample + s.samples, sample_plan(s.sample_lines, s.size, s.kept, s.capacity), last);
     if (block.thread() == 0) s.limits = found;
 }
 

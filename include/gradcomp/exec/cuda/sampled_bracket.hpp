@@ -4,12 +4,29 @@
 #pragma once
 
 #include <gradcomp/core/codes.hpp>
+#include <gradcomp/core/random.hpp>
 #include <gradcomp/exec/cuda/select_block.hpp>
 
 namespace gradcomp::exec {
 
 /// Neighbours that are sampled together.
 inline constexpr std::uint32_t sample_line = 16;
+
+/// Lines of a selection's sample; none where it is small, or all of it is sent.
+inline std::uint32_t sample_lines_for(std::size_t size, std::size_t kept)
+{
+    const std::size_t keys = size / 32 < 4096 ? 4096 : size / 32 > 32768 ? 32768 : size / 32;
+    return size <= 8192 || kept >= size ? 0 : static_cast<std::uint32_t>(keys / sample_line);
+}
+
+/// The element behind key k of a sample of `lines` lines: the k % 16-th of a line at a random place of stratum k / 16; four strata share a block of the stream.
+GRADCOMP_HD inline std::size_t sampled_place(const random_stream& stream, std::size_t size, std::uint32_t lines, std::uint32_t k)
+{
+    const std::uint32_t line = k / sample_line;
+    const std::size_t first = size / lines * line, length = size / lines;
+    const std::size_t place = (first + static_cast<std::size_t>(std::uint64_t{stream.block(line / 4).at[line % 4]} * length >> 32)) / sample_line * sample_line + k % sample_line;
+    return place < size ? place : size - 1;
+}
 
 /// A sample of `lines` lines in which `rank` keys are expected to win, and how many there is room for in the list of candidates, as keys of the sample.
 struct sample_plan {
@@ -79,7 +96,9 @@ template <class T, class Block> GRADCOMP_DEVICE bits_t<T> key_of_rank(const Bloc
 {
     digit_search<T> found{0, rank};
     for (int digit = 0; digit < radix<T>::digits; ++digit) {
+        clear_digits<T>(block, shared.histogram);
         count_digits<T>(block, shared.histogram, found, source, 0, n, digit);
+        block.sync();
         found = narrow<T>(block, shared.found, shared.histogram, found, digit);
     }
     return found.prefix;
@@ -93,10 +112,13 @@ template <class T, class Block> GRADCOMP_DEVICE sampled_hits count_hits(const Bl
     sampled_hits mine;
     for (auto line = static_cast<std::uint32_t>(block.thread()); line < lines; line += Block::threads) {
         std::uint32_t hits = 0;
+        bits_t<T> key[sample_line];
+        GRADCOMP_UNROLL
+        for (std::uint32_t j = 0; j < sample_line; ++j) key[j] = keys[line * sample_line + j];
+        GRADCOMP_UNROLL
         for (std::uint32_t j = 0; j < sample_line; ++j) {
-            const bits_t<T> key = keys[line * sample_line + j];
-            mine.low += key >= low;
-            hits += key >= high;
+            mine.low += key[j] >= low;
+            hits += key[j] >= high;
         }
         mine.high += hits;
         mine.squares += hits * hits;

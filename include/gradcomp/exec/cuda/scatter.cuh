@@ -1,6 +1,7 @@
 /// @file Decoding on CUDA: the values of a message go to a target, a scalar function of (element, value); one launch for all selections.
 #pragma once
 
+#include <gradcomp/exec/cuda/apply.hpp>
 #include <gradcomp/exec/cuda/gather_blocks.hpp>
 #include <gradcomp/exec/cuda/sweep.cuh>
 #include <gradcomp/exec/engines.hpp>
@@ -47,7 +48,7 @@ inline device_buffer<device_selection> selections_on_device(const layout& where)
 
 namespace detail {
 
-inline constexpr int apply_threads = 256;
+inline constexpr int apply_threads = apply_lanes;
 
 template <class F> __global__ void __launch_bounds__(apply_threads) for_each_kernel(F f, std::size_t n)
 {
@@ -63,9 +64,7 @@ __global__ void __launch_bounds__(apply_threads) apply_kernel(Target to, const p
     if (!begin(to)) return;
     const tile_place place = tiles[blockIdx.x];
     const tile_range range = range_of(pieces[place.piece], place);
-    const std::size_t place_of_first = selections[range.selection].payload + range.first;
-    for (std::size_t i = range.begin + threadIdx.x; i < range.end; i += apply_threads)
-        for (std::size_t rank = 0; rank < all.count; ++rank) to(i, reinterpret_cast<const T*>(all.at(rank))[place_of_first + (i - range.begin)]);
+    apply_lane<device_access, T>(to, range, static_cast<int>(threadIdx.x), all, selections[range.selection].payload + range.first);
 }
 
 /// A message of random blocks: each thread asks which element its value belongs to.

@@ -1,7 +1,8 @@
 /// @file What a block of threads does to find the k-th largest key and to take the winners in order, by counting digits.
 ///
-/// Written against a Block: thread(), threads, sync(), exclusive_sum(x, before, total), add(counter, x). Kernels use CUB's; the tests run the
-/// same code on a block of std::threads, so that ThreadSanitizer finds a missing barrier.
+/// Written against a Block: thread(), threads, sync(), exclusive_sum(x, before, total), add(counter, x), and count(histogram, bin, flag), which all threads
+/// call together and which adds 1 for each whose flag is set. Kernels use CUB's; the tests run the same code on a block of std::threads, so that
+/// ThreadSanitizer finds a missing barrier.
 #pragma once
 
 #include <gradcomp/core/radix.hpp>
@@ -15,17 +16,41 @@ template <class T> struct digit_search {
     GRADCOMP_HD bool matches(bits_t<T> key, int digit) const { return digit == 0 || key >> (radix<T>::shift(digit) + radix<T>::width(digit)) == prefix; }
 };
 
-/// Counts digit `digit` of the keys that match. histogram: radix<T>::most_values words that the block shares. Ends with a barrier.
-template <class T, class Block, class Source>
-GRADCOMP_DEVICE void count_digits(const Block& block, std::uint32_t* histogram, const digit_search<T>& found, const Source& source, std::size_t begin, std::size_t end, int digit)
+/// Elements that a thread loads before it looks at the first: a read of memory takes long, and as many as these are under way at once.
+inline constexpr int select_batch = 8;
+
+/// f(i, x, inside) for all threads of the block together, as often for each: x is element i of [begin, end), ascending over threads and calls; where there is
+/// none left, `inside` is false and x any. The loads of a batch come before its calls, so source(i) must not depend on what f writes for others.
+template <class T, class Block, class Source, class F> GRADCOMP_DEVICE void each_together(const Block& block, const Source& source, std::size_t begin, std::size_t end, const F& f)
+{
+    constexpr std::size_t threads = Block::threads, batch = select_batch;
+    for (std::size_t base = begin; base < end; base += threads * batch) {
+        const std::size_t first = base + static_cast<std::size_t>(block.thread());
+        T x[batch];
+        GRADCOMP_UNROLL
+        for (std::size_t j = 0; j < batch; ++j) {
+            const std::size_t i = first + j * threads;
+            x[j] = source(i < end ? i : end - 1); // no branch, so that nothing keeps the loads apart
+        }
+        GRADCOMP_UNROLL
+        for (std::size_t j = 0; j < batch; ++j) f(first + j * threads, x[j], first + j * threads < end);
+    }
+}
+
+/// Zeros for digits to be counted. Ends with a barrier.
+template <class T, class Block> GRADCOMP_DEVICE void clear_digits(const Block& block, std::uint32_t* histogram)
 {
     for (int b = block.thread(); b < radix<T>::most_values; b += Block::threads) histogram[b] = 0;
     block.sync();
-    for (std::size_t i = begin + static_cast<std::size_t>(block.thread()); i < end; i += Block::threads) {
-        const bits_t<T> key = rank_key(source(i));
-        if (found.matches(key, digit)) block.add(histogram[radix<T>::value(key, digit)], 1u);
-    }
-    block.sync();
+}
+/// Adds digit `digit` of the keys that match. histogram: radix<T>::most_values words that the block shares, cleared before. No barrier.
+template <class T, class Block, class Source>
+GRADCOMP_DEVICE void count_digits(const Block& block, std::uint32_t* histogram, const digit_search<T>& found, const Source& source, std::size_t begin, std::size_t end, int digit)
+{
+    each_together<T>(block, source, begin, end, [&](std::size_t, T x, bool inside) {
+        const bits_t<T> key = rank_key(x);
+        block.count(histogram, radix<T>::value(key, digit), inside && found.matches(key, digit));
+    });
 }
 
 /// The search one digit further. `shared` is where the thread that finds the digit leaves it; every thread returns it. Ends with a barrier.
@@ -49,38 +74,47 @@ GRADCOMP_DEVICE digit_search<T> narrow(const Block& block, digit_search<T>& shar
     return further;
 }
 
-/// How many keys of [begin, end) are above the threshold, and how many equal it, for this thread alone.
+/// Adds how many keys of [begin, end) are above the threshold, and how many equal it, for this thread alone.
 template <class T, class Block, class Source>
 GRADCOMP_DEVICE void count_winners(const Block& block, const Source& source, std::size_t begin, std::size_t end, bits_t<T> threshold, std::uint32_t& above, std::uint32_t& ties)
 {
-    above = ties = 0;
-    for (std::size_t i = begin + static_cast<std::size_t>(block.thread()); i < end; i += Block::threads) {
-        const bits_t<T> key = rank_key(source(i));
-        above += key > threshold;
-        ties += key == threshold;
-    }
+    each_together<T>(block, source, begin, end, [&](std::size_t, T x, bool inside) {
+        const bits_t<T> key = rank_key(x);
+        above += inside && key > threshold;
+        ties += inside && key == threshold;
+    });
 }
 
 /// Keys above the threshold, and those equal ones of which fewer than `quota` come before, in order: take(i, x, slot) once a winner,
-/// pass(i, x) once for every other element. `ties` equal ones come before `begin`, and `slot` winners.
+/// pass(i, x) once for every other element. `ties` equal ones come before `begin`, and `slot` winners; both go on to `end`.
 template <class T, class Block, class Source, class Take, class Pass>
-GRADCOMP_DEVICE void take_winners(const Block& block, const Source& source, std::size_t begin, std::size_t end, bits_t<T> threshold, std::uint32_t quota, std::uint32_t ties,
-    std::uint32_t slot, const Take& take, const Pass& pass)
+GRADCOMP_DEVICE void take_winners(const Block& block, const Source& source, std::size_t begin, std::size_t end, bits_t<T> threshold, std::uint32_t quota, std::uint32_t& ties,
+    std::uint32_t& slot, const Take& take, const Pass& pass)
 {
-    for (std::size_t base = begin; base < end; base += Block::threads) {
-        const std::size_t i = base + static_cast<std::size_t>(block.thread());
-        const T x = i < end ? source(i) : T(0);
+    each_together<T>(block, source, begin, end, [&](std::size_t i, T x, bool inside) {
         const bits_t<T> key = rank_key(x);
-        const bool above = i < end && key > threshold, tie = i < end && key == threshold;
+        const bool above = inside && key > threshold, tie = inside && key == threshold;
         const std::uint32_t room = quota > ties ? quota - ties : 0u;
         std::uint32_t rank, total; // 16 bits each: above, ties
         block.exclusive_sum(static_cast<std::uint32_t>(above) << 16 | static_cast<std::uint32_t>(tie), rank, total);
         const std::uint32_t ties_before = rank & 0xffffu, ties_here = total & 0xffffu;
         if (above || (tie && ties_before < room)) take(i, x, slot + (rank >> 16) + (ties_before < room ? ties_before : room));
-        else if (i < end) pass(i, x);
+        else if (inside) pass(i, x);
         slot += (total >> 16) + (ties_here < room ? ties_here : room);
         ties += ties_here;
+    });
+}
+
+/// The first of `count` ascending indices that is not below `limit`.
+GRADCOMP_HD inline std::uint32_t first_not_below(const std::uint32_t* index, std::uint32_t count, std::size_t limit)
+{
+    std::uint32_t low = 0, high = count;
+    while (low < high) {
+        const std::uint32_t middle = low + (high - low) / 2;
+        if (index[middle] < limit) low = middle + 1;
+        else high = middle;
     }
+    return low;
 }
 
 } // namespace gradcomp::exec

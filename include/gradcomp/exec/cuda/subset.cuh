@@ -42,7 +42,7 @@ marked_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* til
         typename scan::TempStorage scan;
         look_back_state::storage prefix;
     } shared;
-    __shared__ std::uint32_t before_tile;
+    __shared__ listed_counts before_tile;
     if (!begin(over.rule)) return;
     const tile_place place = tiles[blockIdx.x];
     const piece at = pieces[place.piece];
@@ -54,11 +54,11 @@ marked_kernel(packed_rule<Rule> over, const piece* pieces, const tile_place* til
     compact_lane<T> lane;
     if (is_whole(over.rule, range)) lane.template sweep<device_access, true>(over.rule, range, thread, mends, pick);
     else lane.template sweep<device_access, false>(over.rule, range, thread, mends, pick);
-    lane_counts before, total;
-    scan(shared.scan).ExclusiveSum(lane.counts().packed, before.packed, total.packed);
+    typename compact_lane<T>::places before, total;
+    scan(shared.scan).ExclusiveSum(lane.above().packed, before.above.packed, total.above.packed);
     __syncthreads();
     if (thread < 32) {
-        const std::uint32_t earlier = state.before(shared.prefix, blockIdx.x, range.first == 0, total.total());
+        const listed_counts earlier = state.before(shared.prefix, blockIdx.x, range.first == 0, {total.above.total(), 0});
         if (thread == 0) before_tile = earlier;
     }
     __syncthreads();

@@ -69,7 +69,7 @@ template <class T> class threshold_engine<cuda_stream, T> : device_indexed_messa
 public:
     using device_indexed_messages<T>::index_bytes;
 
-    threshold_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where), select_(on, where)
+    threshold_engine(const cuda_stream& on, const layout& where) : device_indexed_messages<T>(where), select_(on, where, true)
     {
         std::vector<detail::device_limit> limits;
         std::vector<detail::measured_piece> pieces;
@@ -109,6 +109,7 @@ public:
         sweep(on, rules, this->tiles_, detail::make_lane_none{}, 0, options);
         detail::measure_kernel<<<static_cast<unsigned>(measured_.size()), tile_elements / 1024 * warp_lanes, 0, on.stream()>>>(left, pieces_.data(), measured_.data(), largest_.data(), squares_.data(), mends);
         const auto bracket = [&](const detail::select_memory<T>& memory) {
+            detail::reset_tiles_kernel<T><<<detail::blocks_for(memory.tile_count, 256), 256, 0, on.stream()>>>(memory.tiles, memory.tile_count);
             detail::limit_kernel<<<selections, detail::select_threads, 0, on.stream()>>>(memory, limits_.data(), limit, largest_.data(), squares_.data());
         };
         const auto admit = [&](const detail::select_memory<T>& memory) {

@@ -1,0 +1,36 @@
+// The memories and local rules with sweeps of their own on the GPU against the same stack on the CPU, bit for bit: what settles late, what evaluates elsewhere, what averages.
+#include "cuda_compare.cuh"
+
+using namespace cuda_stack;
+using gc::staged;
+
+namespace {
+
+const gc::random_block blocks{.ratio = 4, .block = 16};
+const gc::top_k largest{.ratio = 8};
+
+} // namespace
+
+TEST_CASE("ef21 and its server's estimate move as on the CPU, with choices that are final before anything is written")
+{
+    compare<gc::all_gather>(largest, gc::ef21<>{}, gc::plain_gradient{}, gc::estimate{}, 1);
+    compare<gc::all_gather>(largest, gc::ef21<staged>{}, gc::momentum{.beta = 0.9, .dampened = true}, gc::estimate{}, 1);
+}
+
+TEST_CASE("psync moves as on the CPU, where each rank evaluates its own model")
+{
+    compare<gc::ring>(blocks, gc::psync<staged>{.units = gc::units::gradient}, gc::plain_gradient{}, gc::descent{}, 2);
+    compare<gc::gather_to_root>(gc::rand_k<gc::indices::own, gc::scaling::none>{.ratio = 4}, gc::psync<>{}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
+}
+
+TEST_CASE("momentum correction moves as on the CPU: what was sent forgets its momentum")
+{
+    compare<gc::all_gather>(largest, gc::momentum_correction<>{}, gc::momentum{}, gc::descent{}, 1);
+    compare<gc::all_gather>(largest, gc::momentum_correction<staged>{.units = gc::units::model}, gc::momentum{.beta = 0.9, .weight_decay = 1e-2}, gc::descent{}, 1);
+}
+
+TEST_CASE("Adam before compression moves as on the CPU, both places of epsilon, with and without decay")
+{
+    compare<gc::all_gather>(largest, gc::ef<>{}, gc::adam{}, gc::descent{}, 1);
+    compare<gc::ring>(blocks, gc::def<>{}, gc::adam{.epsilon = 1e-3, .place = gc::epsilon_place::outside_root, .weight_decay = 1e-2}, gc::descent{}, 1);
+}
