@@ -236,6 +236,26 @@ TEST_CASE("counts of candidates add up in any order of additions, start anew at 
     CHECK(gc::exec::listed_counts{5, 2}.listed(3) == 7);
 }
 
+TEST_CASE("positions of a part are walked piece by piece, empty pieces and borders included")
+{
+    const gc::tensor_list list{{"none", {0}}, {"a", {13}}, {"b", {1}}, {"no", {0}}, {"nil", {0}}, {"c", {40}}, {"end", {0}}};
+    const auto where = gc::make_layout(list, {0, 1, 2, 3, 4, 5, 6}, gc::scope::whole_model, [](std::size_t) { return std::size_t{1}; });
+    const auto table = gc::exec::cut_into_tiles(where);
+    const auto end = static_cast<std::uint32_t>(table.pieces.size());
+    for (std::size_t from = 0; from <= 54; ++from)
+        for (std::size_t to = from; to <= 54; ++to) {
+            std::size_t next = from;
+            bool right = true;
+            gc::exec::each_piece_between(table.pieces.data(), 0, end, from, to, [&](const gc::exec::piece& at, std::size_t begin, std::size_t stop) {
+                right &= begin == next && begin < stop && begin >= at.first && stop <= at.first + at.size;
+                for (std::size_t i = begin; i < stop; ++i) right &= i + (at.offset - at.first) == gc::exec::packed_place(table.pieces.data(), 0, end, i);
+                next = stop;
+            });
+            CHECK(right);
+            CHECK(next == to);
+        }
+}
+
 TEST_CASE("entries of a list are shared out by the parts that their indices lie in, none twice and none left")
 {
     std::vector<std::uint32_t> index;

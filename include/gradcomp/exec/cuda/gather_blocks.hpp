@@ -133,5 +133,16 @@ GRADCOMP_HD inline std::size_t packed_place(const piece* pieces, std::uint32_t b
     const piece& at = pieces[piece_of(pieces, begin, end, position)];
     return at.offset + (position - at.first);
 }
+/// f(piece, from, to) for each piece that holds some of the positions [from, to) of a selection: those that it holds, in order.
+template <class F> GRADCOMP_DEVICE void each_piece_between(const piece* pieces, std::uint32_t begin, std::uint32_t end, std::size_t from, std::size_t to, const F& f)
+{
+    if (from >= to) return;
+    for (std::uint32_t number = piece_of(pieces, begin, end, from); from < to; ++number) {
+        const piece& at = pieces[number];
+        const std::size_t stop = at.first + at.size < to ? at.first + at.size : to;
+        if (from < stop) f(at, from, stop); // an empty piece holds none
+        from = stop;
+    }
+}
 
 } // namespace gradcomp::exec

@@ -107,14 +107,10 @@ template <class Rule, class T> __device__ void put_back(const Rule& rule, const 
 template <class Rule, class T, class Work> __device__ void over_part(const packed_rule<Rule>& over, const select_memory<T>& memory, const device_top_k<T>& s, const part_range& part, bool mends, const Work& work)
 {
     if (!s.missed()) return work(value_source<T>{memory.list(s).value}, part.begin, part.end);
-    std::uint32_t number = part.begin < part.end ? piece_of(memory.pieces, s.begin, s.end, part.begin) : s.end;
-    for (std::size_t from = part.begin; from < part.end; ++number) {
-        const piece& at = memory.pieces[number];
-        const std::size_t to = at.first + at.size < part.end ? at.first + at.size : part.end;
+    each_piece_between(memory.pieces, s.begin, s.end, part.begin, part.end, [&](const piece& at, std::size_t from, std::size_t to) {
         const auto again = at_piece(over, at).again();
-        if (from < to) work(again_source<std::remove_const_t<decltype(again)>>{again, at.offset - at.first, mends}, from, to);
-        from = to;
-    }
+        work(again_source<std::remove_const_t<decltype(again)>>{again, at.offset - at.first, mends}, from, to);
+    });
 }
 
 /// One digit of the threshold. Every part narrows by the digit before; the first one notes it.
