@@ -87,22 +87,41 @@ GRADCOMP_DEVICE void count_winners(const Block& block, const Source& source, std
 
 /// Keys above the threshold, and those equal ones of which fewer than `quota` come before, in order: take(i, x, slot) once a winner,
 /// pass(i, x) once for every other element. `ties` equal ones come before `begin`, and `slot` winners; both go on to `end`.
+///
+/// A thread has neighbours, so that one scan orders a whole batch.
 template <class T, class Block, class Source, class Take, class Pass>
 GRADCOMP_DEVICE void take_winners(const Block& block, const Source& source, std::size_t begin, std::size_t end, bits_t<T> threshold, std::uint32_t quota, std::uint32_t& ties,
     std::uint32_t& slot, const Take& take, const Pass& pass)
 {
-    each_together<T>(block, source, begin, end, [&](std::size_t i, T x, bool inside) {
-        const bits_t<T> key = rank_key(x);
-        const bool above = inside && key > threshold, tie = inside && key == threshold;
-        const std::uint32_t room = quota > ties ? quota - ties : 0u;
-        std::uint32_t rank, total; // 16 bits each: above, ties
-        block.exclusive_sum(static_cast<std::uint32_t>(above) << 16 | static_cast<std::uint32_t>(tie), rank, total);
-        const std::uint32_t ties_before = rank & 0xffffu, ties_here = total & 0xffffu;
-        if (above || (tie && ties_before < room)) take(i, x, slot + (rank >> 16) + (ties_before < room ? ties_before : room));
-        else if (inside) pass(i, x);
+    constexpr std::size_t threads = Block::threads, batch = select_batch;
+    static_assert(threads * batch < 65536, "two counts of 16 bits");
+    for (std::size_t base = begin; base < end; base += threads * batch) {
+        const std::size_t first = base + static_cast<std::size_t>(block.thread()) * batch;
+        T x[batch];
+        GRADCOMP_UNROLL
+        for (std::size_t j = 0; j < batch; ++j) x[j] = source(first + j < end ? first + j : end - 1);
+        std::uint32_t mine = 0, rank, total; // 16 bits each: above, ties
+        GRADCOMP_UNROLL
+        for (std::size_t j = 0; j < batch; ++j) {
+            const bits_t<T> key = rank_key(x[j]);
+            if (first + j < end) mine += key > threshold ? 0x10000u : key == threshold ? 1u : 0u;
+        }
+        block.exclusive_sum(mine, rank, total);
+        const std::uint32_t room = quota > ties ? quota - ties : 0u, ties_here = total & 0xffffu;
+        std::uint32_t above = rank >> 16, equal = rank & 0xffffu;
+        GRADCOMP_UNROLL
+        for (std::size_t j = 0; j < batch; ++j) {
+            if (first + j >= end) continue;
+            const bits_t<T> key = rank_key(x[j]);
+            const bool over = key > threshold, tie = key == threshold;
+            if (over || (tie && equal < room)) take(first + j, x[j], slot + above + (equal < room ? equal : room));
+            else pass(first + j, x[j]);
+            above += over;
+            equal += tie;
+        }
         slot += (total >> 16) + (ties_here < room ? ties_here : room);
         ties += ties_here;
-    });
+    }
 }
 
 /// The first of `count` ascending indices that is not below `limit`.
