@@ -20,16 +20,6 @@ inline constexpr int apply_lanes = 256;
 
 namespace detail {
 
-/// Four neighbours of a message, which may lie anywhere, for headers stand in front of gathered ones.
-template <class Access, class T> GRADCOMP_DEVICE pack<T> load_message(const T* from)
-{
-    if (is_packed(from)) return Access::load(from);
-    pack<T> v;
-    GRADCOMP_UNROLL
-    for (int k = 0; k < 4; ++k) v.at[k] = from[k];
-    return v;
-}
-
 /// A whole tile: all that a thread reads of the stream and of a message is asked for before it writes anything. Each element takes its values in the order of
 /// ranks, as one by one.
 template <class Access, class T, class Target> GRADCOMP_DEVICE void apply_whole(const Target& to, const tile_range& range, int thread, const gathered_messages& all, std::size_t place)
@@ -42,8 +32,14 @@ template <class Access, class T, class Target> GRADCOMP_DEVICE void apply_whole(
     for (std::size_t n = 0; n < packs; ++n) moved[n] = Access::load(x + n * stride);
     for (std::size_t rank = 0; rank < all.count; ++rank) {
         const T* const from = reinterpret_cast<const T*>(all.at(rank)) + place + first;
-        GRADCOMP_UNROLL
-        for (std::size_t n = 0; n < packs; ++n) value[n] = load_message<Access>(from + n * stride);
+        if (is_packed(from)) { // the same for all packs; behind a header a gathered message may lie anywhere
+            GRADCOMP_UNROLL
+            for (std::size_t n = 0; n < packs; ++n) value[n] = Access::load(from + n * stride);
+        } else {
+            GRADCOMP_UNROLL
+            for (std::size_t n = 0; n < packs; ++n)
+                for (std::size_t k = 0; k < 4; ++k) value[n].at[k] = from[n * stride + k];
+        }
         GRADCOMP_UNROLL
         for (std::size_t n = 0; n < packs; ++n)
             for (int k = 0; k < 4; ++k) moved[n].at[k] = to.moved(moved[n].at[k], value[n].at[k]);
