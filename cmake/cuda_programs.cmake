@@ -31,9 +31,9 @@ endforeach()
 # The main job on a GPU, with what it needs of examples/apps and nothing else of it.
 if(TARGET test_cuda_apps)
     gradcomp_need(Eigen3)
-    set(apps ${PROJECT_SOURCE_DIR}/examples/apps)
-    target_sources(test_cuda_apps PRIVATE $<TARGET_OBJECTS:gradcomp_apps_cuda> ${apps}/models/mlp.cpp ${apps}/data/synthetic.cpp ${apps}/progress.cpp ${apps}/methods.cpp)
-    target_include_directories(test_cuda_apps PRIVATE ${apps})
+    set(cuda_apps_sources ${PROJECT_SOURCE_DIR}/examples/apps)
+    target_sources(test_cuda_apps PRIVATE $<TARGET_OBJECTS:gradcomp_apps_cuda> ${cuda_apps_sources}/models/mlp.cpp ${cuda_apps_sources}/data/synthetic.cpp ${cuda_apps_sources}/progress.cpp ${cuda_apps_sources}/methods.cpp)
+    target_include_directories(test_cuda_apps PRIVATE ${cuda_apps_sources})
     target_link_libraries(test_cuda_apps PRIVATE CUDA::cublas Eigen3::Eigen)
 endif()
 
