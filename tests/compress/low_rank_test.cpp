@@ -160,10 +160,13 @@ template <class T, class Memory, class ReducerOf> course library_course(const Me
     return out;
 }
 
+/// The larger one; of what is no number, infinity.
+double larger(double most, double gap) { return std::max(most, std::isfinite(gap) ? gap : std::numeric_limits<double>::infinity()); }
+
 double furthest(const vector& a, const vector& b)
 {
     double most = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+    for (std::size_t i = 0; i < a.size(); ++i) most = larger(most, std::abs(a[i] - b[i]));
     return most;
 }
 
@@ -212,7 +215,7 @@ template <class T> std::pair<double, std::size_t> off_orthonormal(const std::vec
             double along = 0;
             for (std::size_t i = 0; i < n; ++i) along += static_cast<double>(p[a * n + i]) * static_cast<double>(p[b * n + i]);
             zeros += a == b && along == 0;
-            worst = std::max(worst, std::abs(along - (a == b && along != 0)));
+            worst = larger(worst, std::abs(along - (a == b && along != 0)));
         }
     return {worst, zeros};
 }
