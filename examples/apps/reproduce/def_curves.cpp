@@ -22,17 +22,18 @@ namespace gc = gradcomp;
 constexpr std::size_t points = 24;
 constexpr double ratio = 64;
 
-/// Adds what the ranks' errors have in common to a curve's records; every rank calls it.
-struct look_at_errors {
+/// Adds what the ranks' errors have in common to a curve's records; every rank calls it. `Follows`: DEF goes on with the lambda* of that moment.
+template <bool Follows> struct look_at_errors {
     template <class Exchange> void operator()(Exchange& exchange, gc::comm::in_process communicator, record& to) const
     {
         if (exchange.error().empty()) return;
         const gc::theory::error_moments m = gc::error_moments_of(communicator, exchange.error());
         to.set("error_common", m.common).set("error_variance", m.variance).set("lambda_best", gc::theory::best_detachment(m));
+        if constexpr (Follows) exchange.set_lambda(gc::theory::best_detachment(m)); // the same on all ranks, as the moments are
     }
 };
 
-template <class StackOf> void add_curve(experiment& to, const choices& chosen, const std::string& name, const StackOf& stack_of)
+template <bool Follows = false, class StackOf> void add_curve(experiment& to, const choices& chosen, const std::string& name, const StackOf& stack_of)
 {
     const std::size_t epochs = chosen.quick ? 3 : 12;
     const std::string folder = chosen.data;
@@ -40,7 +41,7 @@ template <class StackOf> void add_curve(experiment& to, const choices& chosen, c
         const curve_settings settings{.workers = 8, .batch = 16, .epochs = epochs, .learning_rate = 0.05, .seed = 1, .points = points, .label = "over training, " + name};
         record base = start_record("reproduce");
         base.set("figure", "curve").set("method", name).set("ratio", name == "sgd" ? 1.0 : ratio).set("data", images(folder).name);
-        return train_curve(models::mlp{}, images(folder), settings, base, stack_of, progress, look_at_errors{});
+        return train_curve(models::mlp{}, images(folder), settings, base, stack_of, progress, look_at_errors<Follows>{});
     }});
 }
 
@@ -96,15 +97,15 @@ void show_lambdas(const std::vector<record>& records, findings& found)
     found.table("Test accuracy in percent, mean and deviation over seeds:", rows);
 }
 
-/// Charts of the four curves, and what the errors call for at their end.
+/// Charts of the curves, and what the errors call for at their end.
 void show_curves(const std::vector<record>& records, findings& found)
 {
     if (records.empty()) return;
     found.head("Over training, ratio 64");
     chart gap{.title = "Training minus test accuracy at x", .x_label = "epoch", .y_label = "points", .compact = true};
     chart lambda{.title = "lambda* that the errors call for", .x_label = "epoch", .y_label = "lambda*", .compact = true};
-    std::string numbers, diverged;
-    for (const char* name : {"sgd", "none", "saef", "def"}) {
+    std::string numbers, diverged, ends;
+    for (const char* name : {"sgd", "none", "saef", "def", "def_measured"}) {
         chart_series a{.name = name, .marks = false}, b{.name = name, .marks = false};
         double last = 0;
         for (const record& r : where(records, "method", name)) {
@@ -113,11 +114,14 @@ void show_curves(const std::vector<record>& records, findings& found)
             if (r.number("diverged") == 1) diverged += " The run of " + std::string(name) + " diverged in epoch " + fixed(r.number("epoch"), 1) + ".";
         }
         gap.series.push_back(a);
+        for (const record& r : where(records, "method", name))
+            if (r.number("last") == 1) ends += (ends.empty() ? "" : ", ") + std::string(name) + " " + fixed(r.number("accuracy_x"), 2);
         if (!b.x.empty()) lambda.series.push_back(b), numbers += (numbers.empty() ? "" : ", ") + std::string(name) + " " + fixed(last, 3);
     }
     found.say("One seed. The gap is taken at x, whatever point the method is evaluated at, on the first " + std::to_string(curve_settings{}.test_images) +
         " images of each set; the last point takes all 10000 test images and as many training images." + diverged);
-    found.say("lambda* = (M^2 + sigma^2/K) / (M^2 + sigma^2), from what the 8 ranks' errors have in common (M^2) and how they scatter (sigma^2). At the end: " + numbers + "; the runs use 0.3 (def) and 1 (saef).");
+    found.say("lambda* = (M^2 + sigma^2/K) / (M^2 + sigma^2), from what the 8 ranks' errors have in common (M^2) and how they scatter (sigma^2). At the end: " + numbers + "; the runs use 0.3 (def), 1 (saef) and, in def_measured, the lambda* of each point of the "
+        "chart until the next one. Test accuracy at x at the end: " + ends + ".");
     found.draw(gap);
     found.draw(lambda);
 }
@@ -130,6 +134,7 @@ void add_def_curves(experiment& to, const choices& chosen)
     add_curve(to, chosen, "none", blocks(gc::none_accepting_bias{}));
     add_curve(to, chosen, "saef", blocks(gc::saef{}));
     add_curve(to, chosen, "def", blocks(gc::def_a{.lambda = 0.3}));
+    add_curve<true>(to, chosen, "def_measured", blocks(gc::def_a{.lambda = 0.3}));
     add_lambdas(to, chosen);
 }
 
