@@ -47,6 +47,7 @@ void register_quantizers(const bench::settings& settings)
     GRADCOMP_ROW(exponential_rounding<rounding::nearest>{});
     GRADCOMP_ROW(level_rounding<>{});
     GRADCOMP_ROW(level_rounding<rounding::nearest>{});
+    GRADCOMP_ROW(level_rounding<rounding::stochastic, level_scale::absolute>{});
     GRADCOMP_ROW(scaled<qsgd<>>{.lambda = 0.04, .of = {.bits = 2}});
 }
 #undef GRADCOMP_ROW
