@@ -7,8 +7,10 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
+#ifdef __cpp_rtti
+#include <typeinfo>
+#endif
 
 namespace gradcomp {
 namespace detail {
@@ -71,14 +73,24 @@ template <class V> std::uint32_t hash_value(const V& value, std::uint32_t before
     }
 }
 
+/// The mangled name; as the compiler spells it where there is no RTTI.
+template <class V> std::string_view name_of_type()
+{
+#ifdef __cpp_rtti
+    return typeid(V).name();
+#else
+    return __PRETTY_FUNCTION__;
+#endif
+}
+
 } // namespace detail
 
 /// A number that two policies share only by chance (1 in 2^32) unless their types agree and their options have the same values: of the type's mangled name,
 /// which GCC and Clang write alike, and of the members of an aggregate, and theirs. A class that is no aggregate, or has bases, names its options by a member
-/// options() that gives a std::tuple.
+/// options() that gives a std::tuple. Without RTTI it is of the name as that compiler spells it: only programs of one compiler, all without RTTI, agree.
 template <class Policy> std::uint32_t kind_of(const Policy& policy)
 {
-    return detail::hash_value(policy, detail::hash_value(std::string_view(typeid(Policy).name()), 0));
+    return detail::hash_value(policy, detail::hash_value(detail::name_of_type<Policy>(), 0));
 }
 
 } // namespace gradcomp

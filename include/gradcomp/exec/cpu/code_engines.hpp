@@ -40,7 +40,7 @@ inline void check_gaps(const coded_form& form, const std::byte* message)
     std::size_t done = form.parameter_bytes;
     for (const coded_form::place& at : form.places) {
         check_zeros(message, done, at.codes);
-        if (at.spare > 0 && message[at.end - 1] >> (8 - at.spare) != std::byte{0})
+        if (at.spare > 0 && (message[at.end - 1] >> (8 - at.spare)) != std::byte{0})
             throw error(error_code::bad_message, "byte[" + std::to_string(at.end - 1) + "]", std::to_string(std::to_integer<int>(message[at.end - 1])),
                 "must be 0 in its upper " + std::to_string(at.spare) + " bits: the last code ends before them");
         done = at.end;
