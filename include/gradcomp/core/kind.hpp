@@ -3,7 +3,7 @@
 
 #include <gradcomp/core/frame.hpp>
 
-#include <ranges>
+#include <iterator>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -56,8 +56,8 @@ template <class V> std::uint32_t hash_value(const V& value, std::uint32_t before
     } else if constexpr (std::convertible_to<V, std::string_view>) {
         const std::string_view text = value;
         return crc32c(std::as_bytes(std::span(text)), bytes(std::uint64_t{text.size()}, before));
-    } else if constexpr (std::ranges::range<V>) {
-        std::uint32_t hash = bytes(static_cast<std::uint64_t>(std::ranges::distance(value)), before);
+    } else if constexpr (requires { value.begin(); value.end(); }) {
+        std::uint32_t hash = bytes(static_cast<std::uint64_t>(std::distance(value.begin(), value.end())), before);
         for (const auto& one : value) hash = hash_value(one, hash);
         return hash;
     } else if constexpr (requires { value.has_value(); *value; }) {
