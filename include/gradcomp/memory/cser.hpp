@@ -88,8 +88,8 @@ template <class T> struct reset_rule : rule_streams<T, T, 1, 2> {
 ///     c1 = C1(e),  e' = e - c1,      x <- x - mean(c1)        after it, every `every` exchanges
 ///
 /// and every rank trains and evaluates its own model x - e. The error is never added to a message of steps, so C2 may keep as little as is wanted:
-/// with gc::nothing{} and every = 1 this is psync. The local rule must keep state (the paper's gc::nesterov_momentum, or gc::momentum; beta may be 0), from which D is read again. One
-/// exchange a step, plain descent, ring or all_gather. State: two models of memory, four when staged, and the reset's message.
+/// with gc::nothing{} and every = 1 this is psync. The local rule must keep state (the paper's gc::nesterov_momentum, or gc::momentum; beta may be 0), from
+/// which D is read again. One exchange a step, plain descent, ring or all_gather. State: two models of memory, four when staged, and the reset's message.
 /// @cite Xie, Zheng, Koyejo, Gupta, Li, Lin, "CSER", NeurIPS 2020.
 template <class Reset, class Storage = in_place> struct cser {
     Reset reset = {};                               ///< C1: a contraction
