@@ -185,33 +185,60 @@ TEST_CASE("damaged messages of rounding quantizers do no harm")
     flips_do_no_harm(gc::exponential_rounding<>{}, x);
 }
 
+/// How often the fast form says something else than the code that it stands for, around each level and halfway to the next.
+template <class Code, class Fast> std::size_t differences(const Code& code, const Fast& fast)
+{
+    using T = typename Code::value_type;
+    const T wire[1] = {T(1.5)};
+    const auto bucket = code.open(wire);
+    const T unit = Code::parameters > 0 ? wire[0] : T(1);
+    std::vector<T> x{0, T(-0.0), std::numeric_limits<T>::denorm_min(), std::numeric_limits<T>::min(), T(0.3), T(-6), T(5.9)};
+    if (Code::absolute_levels) x.insert(x.end(), {std::numeric_limits<T>::quiet_NaN(), -std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::max()});
+    for (std::size_t k = 0; k <= code.count; ++k)
+        for (const T y : {code.level[k], (code.level[k] + code.level[k < code.count ? k + 1 : k]) / 2})
+            for (const T factor : {T(1), 1 - std::numeric_limits<T>::epsilon(), 1 + std::numeric_limits<T>::epsilon()}) x.push_back(y * unit * factor), x.push_back(-x.back());
+    std::size_t wrong = 0;
+    for (const T p : x)
+        for (const std::uint32_t random : {0u, 1u, 21845u, 32767u, 32768u, 65535u}) {
+            const std::uint32_t q = code.encode(p, bucket, random);
+            wrong += fast.encode(p, bucket, random) != q || gc::bits_of(fast.decode(q, bucket)) != gc::bits_of(code.decode(q, bucket));
+        }
+    return wrong;
+}
+
 TEST_CASE_TEMPLATE("levels that halve are found without their table, with the same codes and values", T, float, double)
 {
-    const auto compare = [](auto code, std::size_t count) {
+    const auto compare = [](auto code) {
         REQUIRE(code.is_halved);
-        const auto fast = code.where_halved();
-        const T wire[1] = {T(1.5)};
-        const auto bucket = code.open(wire);
-        std::vector<T> x{0, T(-0.0), std::numeric_limits<T>::denorm_min(), std::numeric_limits<T>::min(), T(0.3), T(-6), T(5.9)};
-        for (std::size_t k = 0; k <= count; ++k) // around each level, and halfway to the next
-            for (const T y : {code.level[k], (code.level[k] + code.level[k < count ? k + 1 : k]) / 2})
-                for (const T factor : {T(1), 1 - std::numeric_limits<T>::epsilon(), 1 + std::numeric_limits<T>::epsilon()}) x.push_back(y * wire[0] * factor), x.push_back(-x.back());
-        std::size_t wrong = 0;
-        for (const T p : x)
-            for (const std::uint32_t random : {0u, 1u, 21845u, 32767u, 32768u, 65535u}) {
-                const std::uint32_t q = code.encode(p, bucket, random);
-                wrong += fast.encode(p, bucket, random) != q || gc::bits_of(fast.decode(q, bucket)) != gc::bits_of(code.decode(q, bucket));
-            }
-        CHECK(wrong == 0);
+        CHECK(differences(code, code.where_halved()) == 0);
     };
     for (const std::size_t count : {1u, 2u, 3u, 7u, 8u, 15u, 63u, 100u}) {
         CAPTURE(count);
-        compare(gc::exponential_dithering<norm::two>{.levels = count}.template code<T>(), count);
-        compare(gc::exponential_dithering<norm::infinity, rounding::nearest>{.levels = count}.code<T>(), count);
-        compare(gc::exponential_rounding<>{.levels = count}.code<T>(), count);
+        compare(gc::exponential_dithering<norm::two>{.levels = count}.template code<T>());
+        compare(gc::exponential_dithering<norm::infinity, rounding::nearest>{.levels = count}.code<T>());
+        compare(gc::exponential_rounding<>{.levels = count}.code<T>());
     }
     CHECK(!gc::exponential_dithering<>{.base = 3}.code<T>().is_halved);
     CHECK(!gc::level_rounding<rounding::nearest>{.levels = {0.25, 0.5, 0.9, 1}}.code<T>().is_halved);
     CHECK(gc::level_rounding<rounding::nearest>{.levels = {0.25, 0.5, 1}}.code<T>().is_halved);
     CHECK(!gc::level_rounding<rounding::nearest>{.levels = {0.3, 1}}.code<T>().is_halved);
+}
+
+TEST_CASE_TEMPLATE("few levels are compared one by one, with the same codes and values as from their table", T, float, double)
+{
+    const auto compare = [](auto code) {
+        REQUIRE(code.is_few());
+        CHECK(differences(code, code.where_few()) == 0);
+    };
+    for (const std::size_t count : {1u, 2u, 7u, 14u, 15u}) {
+        CAPTURE(count);
+        compare(gc::exponential_dithering<norm::two>{.base = 1.5, .levels = count}.template code<T>());
+        compare(gc::exponential_dithering<norm::infinity, rounding::nearest>{.base = 1.01, .levels = count}.code<T>());
+        compare(gc::exponential_rounding<>{.base = 3, .levels = count}.code<T>());
+    }
+    compare(gc::level_rounding<>{}.code<T>());
+    compare(gc::level_rounding<rounding::nearest>{.levels = {0.3, 1}}.code<T>());
+    compare(gc::level_rounding<rounding::stochastic, gc::level_scale::absolute>{.levels = {0.01, 0.3, 2, 5.5}}.template code<T>());
+    compare(gc::level_rounding<rounding::nearest, gc::level_scale::absolute>{.levels = {4}}.template code<T>());
+    CHECK(!gc::exponential_dithering<>{.base = 1.5, .levels = 16}.code<T>().is_few());
 }

@@ -44,6 +44,10 @@ template <class F> void each_sparsifier(const F& f)
     f(15, "top_k_then_dithering", gc::chain{gc::top_k{.ratio = 3}, gc::natural_dithering(7, 16)}, list);
     f(16, "random_block_then_qsgd", gc::chain{gc::random_block{.ratio = 2}, gc::scaled{.lambda = 0.5, .of = gc::qsgd<>{.bits = 6, .bucket = 8}}}, list);
     f(17, "top_k_of_tiles", gc::chain{gc::top_k{.ratio = 1000}, gc::qsgd<>{.bits = 4, .bucket = 32}}, tall_model());
+    f(18, "threshold_then_min_max", gc::chain{gc::threshold<>{.limit = 0.3, .ratio = 3}, gc::min_max<>{.bits = 5, .bucket = 8}}, list);
+    f(19, "adaptive_random_then_natural", gc::chain{gc::adaptive_random{.ratio = 5}, gc::natural<>{}}, list);
+    f(20, "block_top_k_then_cast", gc::chain{gc::block_top_k{.ratio = 3, .block = 4, .scope = scope::whole_model}, gc::cast<gc::fp8_e4m3>{}}, list);
+    f(21, "rand_k_then_sign", gc::chain{gc::rand_k<indices::own, scaling::unbiased>{.ratio = 4}, gc::block_sign{.bucket = 8}}, list);
 }
 
 /// The same for quantizers.

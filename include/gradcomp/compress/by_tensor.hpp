@@ -143,7 +143,12 @@ template <class... Cases> struct by_tensor {
         void check(const Executor& executor, const std::byte* message) const
         {
             std::size_t n = 0;
-            std::apply([&](const auto&... part) { (part.check(executor, message + offset_[n++]), ...); }, parts_);
+            const auto one = [&](const auto& part) {
+                const std::size_t at = offset_[n++];
+                part.check(executor, message + at);
+                check_zeros(executor, message, at + part.bytes(), at + padded(part.bytes()));
+            };
+            std::apply([&](const auto&... part) { (one(part), ...); }, parts_);
         }
         template <class Target> void decode(const Executor& executor, const std::byte* message, const Target& target) const
         {

@@ -10,6 +10,12 @@
 namespace gradcomp {
 inline namespace compress {
 
+/// p, or 0 for NaN, whose sign is the processor's choice.
+template <class T> GRADCOMP_HD GRADCOMP_INLINE T number_or_zero(T p)
+{
+    return __builtin_bit_cast(T, select_bits(magnitude(p) > key_of<T>::infinity, bits_t<T>{0}, bits_of(p)));
+}
+
 /// What the levels of a bucket are multiples of; the bucket's parameter.
 enum class level_unit {
     norm_1, norm_2,
@@ -53,6 +59,45 @@ private:
     }
 };
 
+/// Sign and the number of a level as level_code numbers them, where they are few: each is compared and none fetched by its number, so that elements pass in lanes.
+template <class T, bool Stochastic, bool DropsNaN> struct few_levels_code {
+    using value_type = T;
+    using bucket = typename halved_code<T, Stochastic>::bucket;
+    using key = std::make_signed_t<bits_t<T>>; ///< of numbers that are not negative: ordered as they are
+    static constexpr bool stochastic = Stochastic;
+    static constexpr int most_levels = 15;
+
+    key level[most_levels + 2]; ///< those of NaN behind `count`, which no y reaches
+    std::int32_t count;
+    int width;
+
+    GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
+    {
+        if constexpr (DropsNaN) p = number_or_zero(p);
+        const T y = product(absolute(p), b.inverse);
+        std::int32_t k = 0;
+        key below = 0, beyond = level[1];
+        GRADCOMP_UNROLL
+        for (int j = 1; j <= most_levels; ++j) {
+            const bool reached = level[j] <= static_cast<key>(bits_of(y));
+            k += static_cast<std::int32_t>(reached);
+            below = select_bits(reached, level[j], below);
+            beyond = select_bits(reached, level[j + 1], beyond);
+        }
+        const T low = __builtin_bit_cast(T, below), gap = __builtin_bit_cast(T, beyond) - low, above = y - low;
+        const bool up = Stochastic ? above > unit_of<T>(random) * gap : above > gap - above;
+        return static_cast<std::uint32_t>(k + (static_cast<std::int32_t>(up) & static_cast<std::int32_t>(k < count))) | sign_at(p, width - 1);
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T decode(std::uint32_t code, const bucket& b) const
+    {
+        const auto k = static_cast<std::int32_t>(code & ((1u << (width - 1)) - 1));
+        key mine = 0;
+        GRADCOMP_UNROLL
+        for (int j = 1; j <= most_levels; ++j) mine = select_bits(k == j, level[j], mine);
+        return with_sign(__builtin_bit_cast(T, mine) * b.unit, code, width - 1);
+    }
+};
+
 /// Sign and the number of a level: 0, then level[1] < ... < level[count] = 1 (any number where the unit is one), times the bucket's unit.
 template <class T, level_unit Unit, rounding Rounding> struct level_code {
     using value_type = T;
@@ -62,7 +107,9 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     static constexpr measure measured = absolute_levels ? measure::none : Unit == level_unit::norm_1 ? measure::sum : Unit == level_unit::norm_2 ? measure::norm : measure::largest;
     static constexpr bool stochastic = Rounding == rounding::stochastic;
 
-    T level[most_levels + 2] = {};  ///< ascending; behind `count` larger than any y
+    using few = few_levels_code<T, stochastic, absolute_levels>;
+
+    T level[most_levels + 2] = {};  ///< ascending; behind `count` NaN, which no y reaches
     T power[16] = {}, root[16] = {}; ///< base^(2^j) and its inverse, where the unit is a power; Inf and 0 where T holds it no more
     std::uint32_t count = 0, first_step = 64; ///< levels, and the largest power of two that is not above their number
     int width = 8;
@@ -71,6 +118,14 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
     GRADCOMP_HD GRADCOMP_INLINE int bits() const { return width; }
     /// The same codes, faster. @pre is_halved
     GRADCOMP_INLINE halved_code<T, stochastic> where_halved() const { return {static_cast<std::int32_t>(count), width}; }
+    GRADCOMP_INLINE bool is_few() const { return count <= static_cast<std::uint32_t>(few::most_levels); }
+    /// The same codes, faster. @pre is_few()
+    GRADCOMP_INLINE few where_few() const
+    {
+        few code{.level = {}, .count = static_cast<std::int32_t>(count), .width = width};
+        for (int j = 0; j <= few::most_levels + 1; ++j) code.level[j] = static_cast<typename few::key>(bits_of(level[j]));
+        return code;
+    }
     GRADCOMP_HD GRADCOMP_INLINE void describe([[maybe_unused]] const statistic<T>& seen, std::size_t, [[maybe_unused]] T* wire) const
     {
         if constexpr (absolute_levels) return;
@@ -86,7 +141,7 @@ template <class T, level_unit Unit, rounding Rounding> struct level_code {
 
     GRADCOMP_HD GRADCOMP_INLINE std::uint32_t encode(T p, const bucket& b, std::uint32_t random) const
     {
-        if constexpr (absolute_levels) p = magnitude(p) > key_of<T>::infinity ? T(0) : p; // the sign of a NaN is the processor's choice
+        if constexpr (absolute_levels) p = number_or_zero(p);
         const T y = product(absolute(p), b.inverse);
         std::uint32_t k = 0;
         for (std::uint32_t step = first_step; step > 0; step /= 2) k += select_bits(level[k + step] <= y, step, 0u); // a branch would be a coin's
@@ -133,7 +188,7 @@ template <class T, level_unit Unit, rounding Rounding> level_code<T, Unit, Round
     code.count = static_cast<std::uint32_t>(levels.size());
     code.first_step = std::bit_floor(code.count);
     code.width = level_bits(levels.size());
-    for (T& level : code.level) level = scale_limits<T>::most;
+    for (T& level : code.level) level = not_a_number<T>();
     code.level[0] = 0;
     for (std::size_t k = 0; k < levels.size(); ++k) code.level[k + 1] = static_cast<T>(levels[k]);
     code.is_halved = Unit != level_unit::one && levels.back() == 1 && levels.front() >= 0x1p-100;

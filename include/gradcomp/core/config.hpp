@@ -24,7 +24,7 @@
 #else
 #define GRADCOMP_HD
 #define GRADCOMP_DEVICE
-#define GRADCOMP_UNROLL _Pragma("GCC unroll 8")
+#define GRADCOMP_UNROLL _Pragma("GCC unroll 16")
 #endif
 
 /// Inlines a body into the copies that exec::cpu compiles for each instruction set; without it the copies would call baseline code.

@@ -5,6 +5,34 @@
 
 namespace gradcomp::exec {
 
+namespace detail {
+
+/// Squared norms of `count` blocks that lie whole in one tensor, from its element `first` on.
+template <class T, class Again> struct block_squares_body {
+    Again again;
+    std::size_t first, block, count;
+    double* squares;
+    int* exponents; ///< for double
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        const Again p = again;
+        for (std::size_t b = 0; b < count; ++b) {
+            const std::size_t begin = first + b * block;
+            bits_t<T> largest = 0;
+            if constexpr (sizeof(T) > sizeof(float)) {
+                for (std::size_t i = 0; i < block; ++i) largest = std::max(largest, magnitude(value_at(p, begin + i)));
+                exponents[b] = square_exponent<T>(largest);
+            }
+            squares_by_eight<T> sum(largest);
+            sum.add_all(block, [&](std::size_t i) __attribute__((always_inline)) { return value_at(p, begin + i); });
+            squares[b] = sum.total();
+        }
+    }
+};
+
+} // namespace detail
+
 /// Memory: a double (for T = double 12 bytes) and an index a block, and a selection's workspace. Reads p once more than the sweep.
 ///
 /// A block's squared norm is formed in double, of doubles over a power of two that all blocks of a selection share (core/safe_squares.hpp): 8 lanes by the
@@ -73,13 +101,18 @@ private:
         for (const selection& s : where.selections) blocks.selections.push_back({.size = (s.size + block - 1) / block, .kept = s.kept / block, .payload = s.payload / block});
         return blocks;
     }
+    /// The last tensor of a selection that begins at or before `place`.
+    static std::size_t piece_at(const layout& where, const selection& s, std::size_t place)
+    {
+        std::size_t low = s.begin, high = s.end;
+        while (high - low > 1) (where.segments[(low + high) / 2].first <= place ? low : high) = (low + high) / 2;
+        return low;
+    }
     /// f(segment, first element in it, count, place in the block) for the pieces of a block.
     template <class F> void each_piece_of(const layout& where, const selection& s, std::size_t number, const F& f) const
     {
         const std::size_t begin = number * block_, end = std::min(s.size, begin + block_);
-        std::size_t low = s.begin, high = s.end;
-        while (high - low > 1) (where.segments[(low + high) / 2].first <= begin ? low : high) = (low + high) / 2;
-        for (std::size_t at = low; at < s.end && where.segments[at].first < end; ++at) {
+        for (std::size_t at = piece_at(where, s, begin); at < s.end && where.segments[at].first < end; ++at) {
             const gradcomp::segment& piece = where.segments[at];
             const std::size_t from = std::max(begin, piece.first), to = std::min(end, piece.first + piece.size);
             if (from < to) f(piece, from - piece.first, to - from, from - begin);
@@ -91,21 +124,37 @@ private:
     {
         const std::size_t members = std::min(team.members_for(s.size), std::max<std::size_t>(blocks, 1));
         team.run(members, [&](std::size_t t) {
-            for (std::size_t b = blocks * t / members; b < blocks * (t + 1) / members; ++b) {
-                bits_t<T> largest = 0;
-                if constexpr (scaled) {
-                    each_element_of(where, s, b, rules, policy, [&](std::size_t, T p) { largest = std::max(largest, magnitude(p)); });
-                    exponents_.data()[b] = square_exponent<T>(largest);
-                }
-                detail::squares_by_eight<T> sum(largest);
-                each_element_of(where, s, b, rules, policy, [&](std::size_t place, T p) { sum.add(place, p); });
-                norms_.data()[b] = sum.total();
+            for (std::size_t b = blocks * t / members, end = blocks * (t + 1) / members; b < end;) {
+                const std::size_t whole = measure_whole(team, where, s, rules, b, end);
+                for (std::size_t i = b; i < b + whole; ++i)
+                    if (!is_finite(norms_.data()[i])) measure_block(where, s, i, rules, policy);
+                if (b += whole; b < end) measure_block(where, s, b++, rules, policy);
             }
         });
         if constexpr (scaled) {
             const int common = blocks > 0 ? *std::max_element(exponents_.data(), exponents_.data() + blocks) : 0;
             for (std::size_t b = 0; b < blocks; ++b) norms_.data()[b] = squares_in(norms_.data()[b], exponents_.data()[b], common);
         }
+    }
+    /// Measures those of blocks [b, end) that lie in the tensor where block b begins; returns how many. What is not finite is not looked at closely.
+    template <class Rules> std::size_t measure_whole(const cpu_team& team, const layout& where, const selection& s, const Rules& rules, std::size_t b, std::size_t end)
+    {
+        const gradcomp::segment& piece = where.segments[piece_at(where, s, b * block_)];
+        const std::size_t first = b * block_ - piece.first, count = std::min(end - b, (piece.size - first) / block_);
+        const auto again = rules(piece).again();
+        at_level(team.level(), detail::block_squares_body<T, decltype(again)>{again, first, block_, count, norms_.data() + b, scaled ? exponents_.data() + b : nullptr});
+        return count;
+    }
+    template <class Rules> void measure_block(const layout& where, const selection& s, std::size_t b, const Rules& rules, non_finite policy)
+    {
+        bits_t<T> largest = 0;
+        if constexpr (scaled) {
+            each_element_of(where, s, b, rules, policy, [&](std::size_t, T p) { largest = std::max(largest, magnitude(p)); });
+            exponents_.data()[b] = square_exponent<T>(largest);
+        }
+        detail::squares_by_eight<T> sum(largest);
+        each_element_of(where, s, b, rules, policy, [&](std::size_t place, T p) { sum.add(place, p); });
+        norms_.data()[b] = sum.total();
     }
     /// f(place in the block, p) for the elements of a block.
     template <class Rules, class F> void each_element_of(const layout& where, const selection& s, std::size_t number, const Rules& rules, non_finite policy, const F& f) const

@@ -36,7 +36,7 @@ public:
         sparse.decode(team, plain(), [rule](std::size_t i, T missed) __attribute__((always_inline)) { keep_missed<Whole>(rule, i, missed); });
     }
 
-    void check(const cpu_team&, const Code& code, const coded_form& form, const std::byte* message) const { detail::check_coded(code, form, message); }
+    void check(const cpu_team& team, const Code& code, const coded_form& form, const std::byte* message) const { detail::check_coded(team, code, form, message); }
 
     void decode(const cpu_team& team, const layout& values, const Code& code, const coded_form& form, const std::byte* message) const
     {

@@ -27,31 +27,24 @@ inline void clear_gaps(const cpu_team& team, const coded_form& form, std::byte* 
     clear(team, message + done, form.bytes - done);
 }
 
-/// @throws error bad_message unless bytes [from, to) are 0.
-inline void check_zeros(const std::byte* message, std::size_t from, std::size_t to)
-{
-    for (; from < to; ++from)
-        if (message[from] != std::byte{0})
-            throw error(error_code::bad_message, "byte[" + std::to_string(from) + "]", std::to_string(std::to_integer<int>(message[from])), "must be 0: nothing stands here");
-}
 /// @throws error bad_message where clear_gaps() left 0, or bits behind a tensor's last code, are something else.
-inline void check_gaps(const coded_form& form, const std::byte* message)
+inline void check_gaps(const cpu_team& team, const coded_form& form, const std::byte* message)
 {
     std::size_t done = form.parameter_bytes;
     for (const coded_form::place& at : form.places) {
-        check_zeros(message, done, at.codes);
+        check_zeros(team, message, done, at.codes);
         if (at.spare > 0 && (message[at.end - 1] >> (8 - at.spare)) != std::byte{0})
             throw error(error_code::bad_message, "byte[" + std::to_string(at.end - 1) + "]", std::to_string(std::to_integer<int>(message[at.end - 1])),
                 "must be 0 in its upper " + std::to_string(at.spare) + " bits: the last code ends before them");
         done = at.end;
     }
-    check_zeros(message, done, form.bytes);
+    check_zeros(team, message, done, form.bytes);
 }
 
 /// @throws error bad_message for parameters that no peer can have sent, and for what must be 0.
-template <class Code> void check_coded(const Code& code, const coded_form& form, const std::byte* message)
+template <class Code> void check_coded(const cpu_team& team, const Code& code, const coded_form& form, const std::byte* message)
 {
-    check_gaps(form, message);
+    check_gaps(team, form, message);
     using T = typename Code::value_type;
     const T* const wire = reinterpret_cast<const T*>(message);
     if constexpr (Code::parameters > 0)
@@ -100,7 +93,7 @@ public:
         return tally;
     }
     /// @throws error bad_message. Codes need no check beside: each of them decodes to a finite c.
-    void check(const cpu_team&, const layout&, const Code& code, const coded_form& form, const std::byte* message) const { detail::check_coded(code, form, message); }
+    void check(const cpu_team& team, const layout&, const Code& code, const coded_form& form, const std::byte* message) const { detail::check_coded(team, code, form, message); }
 
     template <class Target>
     void decode(const cpu_team& team, const layout& where, const Target& target, const Code& code, const coded_form& form, const std::byte* message) const
@@ -147,9 +140,9 @@ public:
         return tally;
     }
     /// @throws error bad_message.
-    void check(const cpu_team&, const layout&, const sign_code<T>& code, const coded_form& form, const std::byte* message) const
+    void check(const cpu_team& team, const layout&, const sign_code<T>& code, const coded_form& form, const std::byte* message) const
     {
-        detail::check_coded(code, form, message);
+        detail::check_coded(team, code, form, message);
     }
     template <class Target>
     void decode(const cpu_team& team, const layout& where, const Target& target, const sign_code<T>&, const coded_form& form, const std::byte* message) const

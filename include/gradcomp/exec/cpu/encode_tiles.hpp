@@ -74,6 +74,8 @@ GRADCOMP_INLINE void encode_buckets(const encode_job<Code>& job, const formed_ti
                 if (tile.seen.largest() < key_of<T>::infinity) return encode_run(job.code.where_finite(), b, at, length, tile, then);
             if constexpr (requires { job.code.where_halved(); })
                 if (job.code.is_halved) return encode_run(job.code.where_halved(), b, at, length, tile, then);
+            if constexpr (requires { job.code.where_few(); })
+                if (job.code.is_few()) return encode_run(job.code.where_few(), b, at, length, tile, then);
             encode_run(job.code, b, at, length, tile, then);
         };
         std::size_t at = from;

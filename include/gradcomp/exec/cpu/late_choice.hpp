@@ -6,6 +6,7 @@
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/core/text.hpp>
 #include <gradcomp/exec/cpu/indexed_messages.hpp>
+#include <gradcomp/exec/cpu/random_lanes.hpp>
 #include <gradcomp/exec/cpu/select.hpp>
 #include <gradcomp/exec/engines.hpp>
 
@@ -62,14 +63,28 @@ void take_back_all(const layout& where, const selection& s, const Rules& rules, 
 /// A sum of squares by eight lanes, element i in lane i mod 8, then by halves; of p / 2^square_exponent().
 template <class T> class squares_by_eight {
 public:
-    explicit squares_by_eight(bits_t<T> largest) : down_(two_to(-square_exponent<T>(largest))) {}
-    void add(std::size_t i, T p)
+    GRADCOMP_INLINE explicit squares_by_eight(bits_t<T> largest) : down_(two_to(-square_exponent<T>(largest))) {}
+    GRADCOMP_INLINE void add(std::size_t i, T p)
     {
         double x = static_cast<double>(p);
         if constexpr (sizeof(T) > sizeof(float)) x *= down_;
         lanes_[i % 8] = multiply_add(x, x, lanes_[i % 8]);
     }
-    double total()
+    /// The numbers that read(i) gives for i in [0, count), in order from lane 0 on. @pre nothing was added before
+    template <class Read> GRADCOMP_INLINE void add_all(std::size_t count, Read read)
+    {
+        double lane[8] = {};
+        std::size_t i = 0;
+        for (; i + 8 <= count; i += 8)
+            for (std::size_t j = 0; j < 8; ++j) {
+                double x = static_cast<double>(read(i + j));
+                if constexpr (sizeof(T) > sizeof(float)) x *= down_;
+                lane[j] = multiply_add(x, x, lane[j]);
+            }
+        for (std::size_t j = 0; j < 8; ++j) lanes_[j] = lane[j];
+        for (; i < count; ++i) add(i, read(i));
+    }
+    GRADCOMP_INLINE double total()
     {
         for (std::size_t half = 4; half > 0; half /= 2)
             for (std::size_t j = 0; j < half; ++j) lanes_[j] += lanes_[j + half];
@@ -82,19 +97,60 @@ private:
 
 /// Everything stays behind; rates[i] is element i's rate of arrival.
 template <class T> struct list_rates : stateless_chooser<list_rates<T>> {
-    T* rates = nullptr;
-    std::size_t first = 0; ///< place of the sweep's element 0 in its selection
-    random_stream stream{};
+    T* rates;
+    std::size_t first; ///< place of the sweep's element 0 in its selection
+    random_lanes random;
+    list_rates(T* to, std::size_t place, const random_stream& stream) : rates(to), first(place), random(stream) {}
     list_rates part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    template <isa> taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    template <isa Level> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T*) const
     {
-        word4 words{};
+        constexpr std::size_t groups = (2 * (tile_size + 3) + random_group - 1) / random_group;
+        alignas(64) std::uint32_t words[groups * random_group / 2];
+        const std::size_t place = first + base, skipped = place % 4; // four words a block
+        fill_random<Level>(random, static_cast<std::uint32_t>(place / 4), 2 * (skipped + count), reinterpret_cast<std::uint16_t*>(words));
+        const std::uint32_t* const mine = words + skipped;
+        T* const to = rates + base;
+        bits_t<T> most = 0;
+        GRADCOMP_INDEPENDENT
         for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t place = first + base + i;
-            if (i == 0 || place % 4 == 0) words = stream.block(static_cast<std::uint32_t>(place / 4));
-            rates[base + i] = arrival_rate(p[i], words.at[place % 4]);
+            const T rate = p[i] / waiting_time<T>(mine[i]);
+            to[i] = rate;
+            most = std::max(most, magnitude(rate));
         }
+        if (most >= magnitude(most_plain_rate<T>)) [[unlikely]]
+            for (std::size_t i = 0; i < count; ++i) to[i] = arrival_rate(p[i], mine[i]);
         return taken::none;
+    }
+};
+
+/// How many of elements [from, to) have a magnitude of at least `least`.
+template <class T, class Again> struct count_reaching_body {
+    Again again;
+    std::size_t from, to;
+    bits_t<T> least;
+    non_finite policy;
+    std::size_t* found;
+
+    template <isa> GRADCOMP_INLINE void run() const
+    {
+        const Again p = again;
+        std::size_t all = 0;
+        for (std::size_t begin = from, end; begin < to; begin = end) {
+            end = std::min(to, begin + tile_size);
+            bits_t<T> here = 0, most = 0;
+            GRADCOMP_INDEPENDENT
+            for (std::size_t i = begin; i < end; ++i) {
+                const bits_t<T> key = magnitude(value_at(p, i));
+                here += static_cast<bits_t<T>>(key >= least);
+                most = std::max(most, key);
+            }
+            if (most >= key_of<T>::infinity && policy != non_finite::propagate) [[unlikely]] {
+                here = 0;
+                for (std::size_t i = begin; i < end; ++i) here += static_cast<bits_t<T>>(magnitude(left_at(p, i, policy)) >= least);
+            }
+            all += here;
+        }
+        *found = all;
     }
 };
 
@@ -103,12 +159,12 @@ template <class T> struct measure_tiles : stateless_chooser<measure_tiles<T>> {
     T* largest = nullptr;     ///< of each tile of the segment
     double* squares = nullptr;
     measure_tiles part(std::size_t, std::size_t, std::size_t) const { return *this; }
-    template <isa> taken choose(std::size_t base, std::size_t count, const T* p, T*) const
+    template <isa> GRADCOMP_INLINE taken choose(std::size_t base, std::size_t count, const T* p, T*) const
     {
         bits_t<T> most = 0;
         for (std::size_t i = 0; i < count; ++i) most = std::max(most, magnitude(p[i]));
         squares_by_eight<T> sum(most);
-        for (std::size_t i = 0; i < count; ++i) sum.add(i, p[i]);
+        sum.add_all(count, [p](std::size_t i) __attribute__((always_inline)) { return p[i]; });
         squares[base / tile_size] = sum.total();
         largest[base / tile_size] = __builtin_bit_cast(T, most);
         return taken::none;
@@ -137,10 +193,7 @@ public:
             const selection& s = where.selections[n];
             for (std::size_t at = s.begin; at < s.end; ++at) {
                 const gradcomp::segment& piece = where.segments[at];
-                detail::list_rates<T> list;
-                list.rates = rates_.data() + piece.first;
-                list.first = piece.first;
-                list.stream = key.stream(now.step, s.key, purpose::arrival);
+                const detail::list_rates<T> list(rates_.data() + piece.first, piece.first, key.stream(now.step, s.key, purpose::arrival));
                 tally += sweep(team, rules(piece), piece.size, list, options);
             }
             read_rule<T> rates;
@@ -178,6 +231,7 @@ public:
         for (const gradcomp::segment& piece : where.segments) pieces_.push_back({piece.size, piece.first});
         largest_ = host_buffer<T>(tiles);
         squares_ = host_buffer<double>(tiles);
+        found_ = host_buffer<std::size_t>(team.threads());
         work_.emplace(n, k, team.threads(), segments);
     }
 
@@ -190,7 +244,7 @@ public:
             const selection& s = where.selections[n];
             const T least = least_magnitude<T>(limit.of(sweep_and_measure(team, where, s, rules, options, tally), s.size));
             const auto again = [&](std::size_t at) { return rules(where.segments[s.begin + at]).again(); };
-            const std::size_t reach = count_reaching(where, s, again, least, options.bad_elements), kept = std::min(reach, s.kept);
+            const std::size_t reach = count_reaching(team, where, s, again, least, options.bad_elements), kept = std::min(reach, s.kept);
             unsent_ += reach - kept;
             T* const value = message + s.payload;
             std::byte* const mine = this->indices(n, index);
@@ -249,12 +303,17 @@ private:
         return all;
     }
     template <class Again>
-    static std::size_t count_reaching(const layout& where, const selection& s, const Again& again_of, T least, non_finite policy)
+    std::size_t count_reaching(const cpu_team& team, const layout& where, const selection& s, const Again& again_of, T least, non_finite policy)
     {
         std::size_t found = 0;
         for (std::size_t at = s.begin; at < s.end; ++at) {
             const auto again = again_of(at - s.begin);
-            for (std::size_t i = 0; i < where.segments[at].size; ++i) found += magnitude(detail::left_at(again, i, policy)) >= rank_key(least);
+            const std::size_t size = where.segments[at].size, members = team.members_for(size);
+            team.run(members, [&](std::size_t t) {
+                const std::size_t from = size / members * t, to = t + 1 == members ? size : size / members * (t + 1);
+                at_level(team.level(), detail::count_reaching_body<T, std::remove_const_t<decltype(again)>>{again, from, to, rank_key(least), policy, found_.data() + t});
+            });
+            for (std::size_t t = 0; t < members; ++t) found += found_.data()[t];
         }
         return found;
     }
@@ -262,6 +321,7 @@ private:
     std::vector<exec::segment> pieces_;
     host_buffer<T> largest_{0};
     host_buffer<double> squares_{0};
+    host_buffer<std::size_t> found_{0}; ///< by each member of the team
     std::optional<top_k_workspace<T>> work_;
     std::size_t fallbacks_ = 0;
     std::uint64_t unsent_ = 0;

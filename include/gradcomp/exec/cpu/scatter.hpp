@@ -2,11 +2,13 @@
 #pragma once
 
 #include <gradcomp/core/config.hpp>
+#include <gradcomp/core/error.hpp>
 #include <gradcomp/core/layout.hpp>
 #include <gradcomp/exec/cpu/team.hpp>
 #include <gradcomp/exec/engines.hpp>
 
 #include <cstring>
+#include <string>
 
 #if defined(__clang__)
 #pragma clang diagnostic push
@@ -68,6 +70,13 @@ template <class T, target<T> Target> void apply_run(const cpu_team& team, Target
 inline void clear(const cpu_team&, std::byte* at, std::size_t bytes)
 {
     if (bytes > 0) std::memset(at, 0, bytes);
+}
+/// @throws error bad_message unless bytes [from, to) of a message are 0.
+inline void check_zeros(const cpu_team&, const std::byte* message, std::size_t from, std::size_t to)
+{
+    for (; from < to; ++from)
+        if (message[from] != std::byte{0})
+            throw error(error_code::bad_message, "byte[" + std::to_string(from) + "]", std::to_string(std::to_integer<int>(message[from])), "must be 0: nothing stands here");
 }
 
 } // namespace gradcomp::exec

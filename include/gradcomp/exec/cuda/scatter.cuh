@@ -99,6 +99,15 @@ template <class F> __device__ void each_place(const tile_place* tiles, const dev
     for (std::size_t j = first + threadIdx.x; j < end; j += apply_threads) f(at, place.piece, j);
 }
 
+struct zero_check {
+    const std::byte* at;
+    device_counts* counts;
+    GRADCOMP_HD void operator()(std::size_t i) const
+    {
+        if (at[i] != std::byte{0}) counts->unreadable = counts->verdict = 1;
+    }
+};
+
 } // namespace detail
 
 /// f(i) for i in [0, n), independent of each other.
@@ -113,6 +122,11 @@ template <class F> void for_each(const cuda_stream& on, std::size_t n, const F& 
 inline void clear(const cuda_stream& on, std::byte* at, std::size_t bytes)
 {
     if (bytes > 0) detail::check_cuda(cudaMemsetAsync(at, 0, bytes, on.stream()), "cudaMemsetAsync");
+}
+/// Enqueues a look at bytes [from, to) of a message, which must be 0.
+inline void check_zeros(const cuda_stream& on, const std::byte* message, std::size_t from, std::size_t to)
+{
+    for_each(on, to - from, detail::zero_check{message + from, on.counts()});
 }
 
 /// Zeros in the elements of a layout's tensors; neighbours in memory at once.
