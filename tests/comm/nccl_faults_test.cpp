@@ -513,7 +513,7 @@ TEST_CASE("a second thread and a forked child cannot use a session")
     });
     seen found;
     while (found.code != error_code::invalid_argument) // until the other thread is inside its wait; before, registering is refused for another reason
-        found = thrown_by([&] { session.keep_registered({}); });
+        found = thrown_by([&] { static_cast<void>(session.registered({})); });
     CHECK(contains(found.text, "in use by another thread"));
     go_on = true;
     other.join();

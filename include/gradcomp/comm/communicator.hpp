@@ -88,6 +88,10 @@ concept counts_bytes_sent = requires(const C& c) { { c.bytes_sent() } -> std::sa
 template <class C>
 concept finishes_later = requires(const C& c, std::chrono::microseconds within) { c.wait(within); };
 
+/// Beyond the concept: registered(buffer) prepares for later calls on a buffer, until what it returns is destroyed.
+template <class C>
+concept knows_buffers = requires(const C& c, view<std::byte, C::space> buffer) { c.registered(buffer); };
+
 /// Beyond the concept: fail(cause) tells the other ranks at once that this one cannot go on.
 template <class C>
 concept spreads_failure = requires(const C& c, std::exception_ptr cause) { c.fail(cause); };

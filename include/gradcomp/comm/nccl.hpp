@@ -120,6 +120,9 @@ public:
         session_->stream_.read(to, from, stride, rows, [this] { session_->wait_for_stream(session_->options_.deadline); });
     }
 
+    /// Tells NCCL of memory that calls will use, where the session's options ask for it; as nccl_session::registered.
+    nccl_registration registered(device_view<std::byte> buffer) const { return session_->registered(buffer); }
+
     /// Bytes that this rank has sent in calls so far, counted as in_process does: as rings carry them, whatever NCCL chooses.
     std::uint64_t bytes_sent() const noexcept { return session_->bytes_sent_.load(std::memory_order_relaxed); }
 
@@ -135,6 +138,6 @@ private:
 };
 
 static_assert(communicator<nccl, float> && communicator<nccl, double>);
-static_assert(counts_bytes_sent<nccl> && finishes_later<nccl> && reaches_device<nccl>);
+static_assert(counts_bytes_sent<nccl> && finishes_later<nccl> && reaches_device<nccl> && knows_buffers<nccl>);
 
 } // namespace gradcomp::comm

@@ -5,6 +5,7 @@
 #include <gradcomp/comm/nccl_agreement.hpp>
 #include <gradcomp/comm/nccl_bootstrap.hpp>
 #include <gradcomp/comm/nccl_calls.hpp>
+#include <gradcomp/comm/nccl_registration.hpp>
 
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ struct nccl_options {
     std::chrono::microseconds deadline = std::chrono::seconds(30);      ///< longest wait for the other ranks, in any one call
     std::chrono::microseconds abort_patience = std::chrono::seconds(5); ///< longest wait for NCCL to abort or to free itself
     std::uint32_t checked_calls = 32; ///< the first calls, in which ranks compare what they want before data moves; the same on all ranks
-    bool registers_buffers = false;   ///< keep_registered() will be used; the same on all ranks
+    bool registers_buffers = false;   ///< NCCL learns of the messages' buffers, and of others by registered(); the same on all ranks
     bool keep_for_shrink = false;     ///< after a failure do not abort at once, so that without() can go on with the survivors
 };
 
@@ -76,16 +77,16 @@ public:
         wait_for_stream(within);
     }
 
-    /// Registers memory with NCCL, which then skips a copy where it can; it stays registered while the session is open. Collective in spirit: if
-    /// one rank registers a buffer, all must. @throws error invalid_option without nccl_options::registers_buffers.
-    void keep_registered(device_view<std::byte> buffer)
+    /// Registers memory with NCCL, which then skips a copy where it can, until what is returned is destroyed or the session ends. Nothing happens without
+    /// nccl_options::registers_buffers. If one rank registers a buffer, all must. @throws error configuration, device, as NCCL says.
+    nccl_registration registered(device_view<std::byte> buffer)
     {
         const turn mine = take_turn();
-        if (!options_.registers_buffers)
-            throw error(error_code::invalid_option, "registers_buffers", "false", "must be true on all ranks before any of them registers a buffer", {.rank = rank_});
+        if (!options_.registers_buffers || buffer.empty()) return {};
         void* handle = nullptr;
         check(ncclCommRegister(comm_, buffer.data(), buffer.size(), &handle), "ncclCommRegister");
-        registered_.push_back(handle);
+        registry_->add(comm_, handle);
+        return {registry_, handle};
     }
 
     /// Leaves the group in order: all that was enqueued is completed. Collective; a second call does nothing. @throws error as wait().
@@ -94,8 +95,7 @@ public:
         if (state_ != nccl_state::open) return;
         if (failure_ || comm_ == nullptr) return abort();
         const turn mine = take_turn();
-        for (void* const handle : registered_) static_cast<void>(ncclCommDeregister(comm_, handle));
-        registered_.clear();
+        registry_->end_all();
         settle(ncclCommFinalize(comm_), "finalize");
         release(ncclCommDestroy, nccl_state::closed);
         if (state_ != nccl_state::closed) give_up(error_code::device, "NCCL destroy", "", "did not end");
@@ -215,7 +215,7 @@ private:
     ncclComm_t comm_ = nullptr;
     nccl_state state_ = nccl_state::open;
     std::optional<group_failure> failure_;
-    std::vector<void*> registered_;
+    std::shared_ptr<nccl_registry> registry_ = std::make_shared<nccl_registry>();
     std::uint64_t calls_ = 0;
     const char* last_ = "init"; ///< the operation enqueued last
     std::atomic<std::uint64_t> bytes_sent_ = 0;

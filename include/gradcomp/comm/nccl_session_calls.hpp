@@ -127,6 +127,7 @@ inline void nccl_session::give_up(error_code code, std::string field, std::strin
 inline void nccl_session::release(ncclResult_t (*how)(ncclComm_t), nccl_state after) noexcept
 {
     const ncclComm_t comm = std::exchange(comm_, nullptr);
+    registry_->forget_all();
     state_ = after;
     helper_outcome outcome = comm == nullptr ? helper_outcome::done : helper_outcome::failed;
     try {

@@ -7,6 +7,9 @@
 #include <gradcomp/reduce/gathered.hpp>
 #include <gradcomp/reduce/ring.hpp>
 
+#include <array>
+#include <utility>
+
 namespace gradcomp::stack {
 
 /// Which of an exchange's rounds a reduction carries.
@@ -56,6 +59,19 @@ template <class T> __global__ void write_news_kernel(const exec::device_counts* 
 
 } // namespace detail
 
+/// The communicator knows these buffers while this lives, where it is one that asks for it. To be declared behind them.
+template <class Communicator, std::size_t N> struct known_buffers {
+    template <class... Buffers> explicit known_buffers(const Communicator&, Buffers&...) {}
+};
+template <comm::knows_buffers Communicator, std::size_t N> struct known_buffers<Communicator, N> {
+    std::array<decltype(std::declval<const Communicator&>().registered(device_view<std::byte>())), N> all;
+    template <class... Buffers>
+    explicit known_buffers(const Communicator& communicator, Buffers&... buffers)
+        : all{communicator.registered({reinterpret_cast<std::byte*>(buffers.data()), buffers.size_bytes()})...}
+    {
+    }
+};
+
 /// What a reducer is on a stream: message(), enqueue(executor, now, rejects, round), received(), message(r), header_bytes(). One that updates at its root has is_root(),
 /// parameters() and publish() besides. Nothing waits.
 template <class Reducer, class T, class Executor> class enqueued_reduction;
@@ -63,7 +79,7 @@ template <class Reducer, class T, class Executor> class enqueued_reduction;
 template <class Communicator, class T, class Executor> class enqueued_reduction<ring<Communicator>, T, Executor> {
 public:
     enqueued_reduction(const ring<Communicator>& options, std::size_t elements, std::size_t, std::size_t)
-        : communicator_(options.communicator), lane_(elements), mine_(lane_ + 1), sum_(lane_ + 1)
+        : communicator_(options.communicator), lane_(elements), mine_(lane_ + 1), sum_(lane_ + 1), known_(communicator_, mine_, sum_)
     {
     }
     std::byte* message() { return reinterpret_cast<std::byte*>(mine_.data()); }
@@ -83,12 +99,14 @@ private:
     Communicator communicator_;
     std::size_t lane_; ///< place of the votes, behind the message
     typename Executor::template buffer<T> mine_, sum_;
+    known_buffers<Communicator, 2> known_;
 };
 
 template <class Communicator, class T, class Executor> class enqueued_reduction<all_gather<Communicator>, T, Executor> {
 public:
     enqueued_reduction(const all_gather<Communicator>& options, std::size_t, std::size_t bytes, std::size_t)
-        : communicator_(options.communicator), bytes_(bytes), mine_(gathered_stride(bytes)), all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()))
+        : communicator_(options.communicator), bytes_(bytes), mine_(gathered_stride(bytes)), all_(gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size())),
+          known_(communicator_, mine_, all_)
     {
     }
     std::byte* message() { return mine_.data() + sizeof(gathered_header); }
@@ -108,6 +126,7 @@ private:
     Communicator communicator_;
     std::size_t bytes_;
     typename Executor::template buffer<std::byte> mine_, all_;
+    known_buffers<Communicator, 2> known_;
 };
 
 template <class Communicator, class T, class Executor> class enqueued_reduction<gather_to_root<Communicator>, T, Executor> {
@@ -115,7 +134,8 @@ public:
     /// @throws error invalid_option for a root outside [0, size).
     enqueued_reduction(const gather_to_root<Communicator>& options, std::size_t, std::size_t bytes, std::size_t parameters)
         : communicator_(options.communicator), root_(options.checked_root()), bytes_(bytes), mine_(gathered_stride(bytes)),
-          all_(is_root() ? gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()) : 0), news_(sizeof(gathered_header) + parameters * sizeof(T))
+          all_(is_root() ? gathered_stride(bytes) * static_cast<std::size_t>(options.communicator.size()) : 0), news_(sizeof(gathered_header) + parameters * sizeof(T)),
+          known_(communicator_, mine_, all_, news_)
     {
     }
     std::byte* message() { return mine_.data() + sizeof(gathered_header); }
@@ -156,6 +176,7 @@ private:
     int root_;
     std::size_t bytes_;
     typename Executor::template buffer<std::byte> mine_, all_, news_;
+    known_buffers<Communicator, 3> known_;
 };
 
 } // namespace gradcomp::stack
