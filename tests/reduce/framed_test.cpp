@@ -94,9 +94,10 @@ TEST_CASE("ranks of another kind or another model are refused, and the time that
         auto exchange = attach(4);
         CHECK(exchange.reduction().frame_seconds() == 0);
         exchange.step(g, 0.5);
-        CHECK(exchange.reduction().frame_seconds() > 0);
         CHECK(exchange.header_bytes() == 16 + 48 + (16 - exchange.message_bytes() % 16) % 16);
         CHECK(x[0] == -0.5f);
+        for (int step = 0; step < 1000; ++step) exchange.step(g, 0.5); // on a coarse clock most of them take no time
+        CHECK(exchange.reduction().frame_seconds() > 0);
     });
     std::string text;
     gc::comm::in_process_group group(2);
