@@ -49,7 +49,8 @@ MUTANTS = [
     ("exec/cpu/late_choice.hpp", "count[n] > s.kept", None, "false"),
     ("exec/cpu/late_choice.hpp", "bits_of(message[j]) != 0", None, "false"),
     ("exec/cpu/block_norms.hpp", "numbers_.check(team, blocks_, number)", None, "void()"),
-    ("compress/by_tensor.hpp", "(part.check(executor, message + offset_[n++]), ...)", "message + offset_[n++]", "message + offset_[n]"),
+    ("compress/by_tensor.hpp", "part.check(executor, message + at)", "message + at", "message"),
+    ("compress/by_tensor.hpp", "check_zeros(executor, message, at + part.bytes()", "at + part.bytes()", "at + padded(part.bytes())"),
     ("compress/cast.hpp", "sent < one", None, "true"),
     ("compress/chain.hpp", "sparse_.check(executor, engine_.plain())", None, "void()"),
     ("compress/min_max.hpp", "wire[1] <= most / static_cast<T>(levels) * T(2.000001)", None, "true"),
@@ -57,7 +58,7 @@ MUTANTS = [
     ("compress/qsgd.hpp", "static_cast<std::int32_t>(code) - levels", None, "static_cast<std::int32_t>(code) - levels + 1"),
 ]
 TESTS = ["main.cpp", "fuzz/decoders_test.cpp", "core/frame_test.cpp", "core/message_file_test.cpp", "core/index_code_test.cpp", "core/layout_test.cpp", "compress/sign_test.cpp",
-         "compress/late_choice_test.cpp"]
+         "compress/late_choice_test.cpp", "compress/by_tensor_test.cpp"]
 SWITCH = """#pragma once
 #include <cstdlib>
 inline int mutant_now() { static const int n = std::getenv("GRADCOMP_MUTANT") ? std::atoi(std::getenv("GRADCOMP_MUTANT")) : 0; return n; }

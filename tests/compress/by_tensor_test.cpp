@@ -97,6 +97,11 @@ TEST_CASE("parts are aligned for their values, and a hostile part is found behin
     REQUIRE(message.size() == 16 + 32 + 24); // 12, 32 and 20 bytes, padded to 8
     for (const std::size_t at : {12u, 13u, 14u, 15u, 68u, 69u, 70u, 71u}) CHECK(message[at] == std::byte{0});
     CHECK(complaint([&] { run.check(message); }) == "accepted");
+    for (const std::size_t at : {12u, 71u}) {
+        message[at] = std::byte{7};
+        CHECK(complaint([&] { run.check(message); }) == "bad_message byte[" + std::to_string(at) + "] 7");
+        message[at] = std::byte{0};
+    }
     const std::uint16_t twice[] = {4, 4};
     std::memcpy(message.data() + 48 + 16, twice, 4);
     CHECK(complaint([&] { run.check(message); }) == "bad_message index[1] 4");

@@ -20,6 +20,8 @@ TEST_CASE("exponential dithering is the same on both executors")
 TEST_CASE("roundings are the same on both executors")
 {
     same_on_both(gc::exponential_rounding<>{});
+    same_on_both(gc::exponential_rounding<rounding::nearest>{.base = 1.5, .levels = 40});
+    same_on_both(gc::level_rounding<>{});
     same_on_both(gc::level_rounding<rounding::nearest>{});
     same_on_both(gc::level_rounding<rounding::stochastic, gc::level_scale::absolute>{.levels = {0.03, 0.25, 0.5, 3}});
 }

@@ -22,6 +22,7 @@ TEST_CASE("qsgd is the same on both executors")
     same_on_both(gc::qsgd<>{.bits = 3, .bucket = 8});
     same_on_both(gc::qsgd<norm::infinity>{.bits = 5, .bucket = 64});
 }
+TEST_CASE("a scaled quantizer is the same on both executors") { same_on_both(gc::scaled{.lambda = 0.25, .of = gc::qsgd<>{.bits = 4}}); }
 TEST_CASE("tern_grad is the same on both executors") { same_on_both(gc::tern_grad{.bucket = 32}); }
 TEST_CASE("min_max is the same on both executors")
 {

@@ -30,6 +30,8 @@ TEST_CASE("a sparsifier and then a quantizer is the same on both executors")
     same_on_both(gc::chain{gc::threshold<>{.limit = 0.5, .ratio = 4}, gc::natural<>{}});
     same_on_both(gc::chain{gc::block_top_k{.ratio = 5, .block = 16}, gc::natural<>{}});
     same_on_both(gc::chain{gc::rand_k<>{.ratio = 4}, gc::natural<>{}});
+    same_on_both(gc::chain{gc::rand_k<gc::indices::own, gc::scaling::unbiased>{.ratio = 7}, gc::natural<>{}});
+    same_on_both(gc::chain{gc::adaptive_random{.ratio = 6}, gc::natural<>{}});
 }
 TEST_CASE("compressors by tensor are the same on both executors")
 {

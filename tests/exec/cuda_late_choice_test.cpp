@@ -71,10 +71,7 @@ TEST_CASE_TEMPLATE("lanes note the rates of arrival that the CPU notes, wherever
             for (const gc::selection& s : where.selections)
                 for (std::size_t at = s.begin; at < s.end; ++at) {
                     const gc::segment& piece = where.segments[at];
-                    gc::exec::detail::list_rates<T> rates;
-                    rates.rates = one.data() + s.position + piece.first;
-                    rates.first = piece.first;
-                    rates.stream = key.stream(8, s.key, gc::purpose::arrival);
+                    const gc::exec::detail::list_rates<T> rates(one.data() + s.position + piece.first, piece.first, key.stream(8, s.key, gc::purpose::arrival));
                     auto rule = rule_over(e.data());
                     rule.advance(piece.offset);
                     bad += gc::exec::sweep(team, rule, piece.size, rates, {.bad_elements = policy}).bad;

@@ -22,7 +22,7 @@ inline const gc::tensor_list& tall_model()
     return list;
 }
 
-/// f(number, name, compressor, list) for sparsifiers and dense messages. A number is for ever: golden files and corpora name it.
+/// f(number, name, compressor, list) for sparsifiers and dense messages. A number, at most 127, is for ever: golden files and corpora name it.
 template <class F> void each_sparsifier(const F& f)
 {
     using gc::indices, gc::scaling, gc::scope, gc::limit_unit;
@@ -73,6 +73,7 @@ template <class F> void each_quantizer(const F& f)
     f(47, "exponential_rounding", gc::exponential_rounding<rounding::nearest>{.base = 1.3, .levels = 63, .bucket = 16}, list);
     f(48, "level_rounding", gc::level_rounding<>{.bucket = 16}, list);
     f(49, "scaled", gc::scaled{.lambda = 0.25, .of = gc::tern_grad{.bucket = 16}}, list);
+    f(50, "levels_absolute", gc::level_rounding<rounding::stochastic, gc::level_scale::absolute>{.levels = {0.1, 0.5, 2}}, list);
 }
 
 /// The same for plain indices of a tensor of several tiles, in both forms.

@@ -137,17 +137,33 @@ inline bool receive(const decoder& from, std::span<const std::byte> message, dec
     return true;
 }
 
+/// The first byte of an input that chooses a decoder; like its number it is for ever.
+inline std::uint8_t corpus_byte(const decoder& of) { return static_cast<std::uint8_t>(2 * of.number + (of.element == sizeof(double))); }
+
+/// Which of decoders() a byte chooses; one that belongs to none chooses any.
+inline std::size_t chosen_decoder(std::uint8_t byte)
+{
+    static const std::vector<std::size_t> place = [] {
+        std::vector<std::size_t> all(256);
+        for (std::size_t i = 0; i < all.size(); ++i) all[i] = i % decoders().size();
+        for (std::size_t i = 0; i < decoders().size(); ++i) all[corpus_byte(decoders()[i])] = i;
+        return all;
+    }();
+    return place[byte];
+}
+
 /// The fuzz target: the first byte chooses a decoder, the others are its message, zeros where they are too few.
 inline void decode_anything(std::span<const std::uint8_t> data)
 {
     if (data.empty()) return;
-    const decoder& chosen = decoders()[data[0] % decoders().size()];
+    const std::size_t number = chosen_decoder(data[0]);
+    const decoder& chosen = decoders()[number];
     static std::vector<decoded> targets = [] {
         std::vector<decoded> all;
         for (const decoder& one : decoders()) all.emplace_back(one.list->total());
         return all;
     }();
-    decoded& to = targets[data[0] % decoders().size()];
+    decoded& to = targets[number];
     std::vector<std::byte> message(chosen.bytes); // exactly as long, so that a sanitizer sees what is read behind it
     if (const std::size_t n = std::min(chosen.bytes, data.size() - 1); n > 0) std::memcpy(message.data(), data.data() + 1, n);
     const std::vector<std::byte> before = message;

@@ -28,7 +28,7 @@ template <class Compressor, class Memory, class ReducerOf, class Server> void tr
     }
 }
 
-/// Every memory of the library with one reducer.
+/// Every memory of the library that takes any local rule, with one reducer.
 template <class Compressor, class ReducerOf> seen with_every_memory(const Compressor& compressor, const ReducerOf& reducer_of)
 {
     seen count;
@@ -61,6 +61,22 @@ TEST_CASE("a compressor of one's own trains with every memory and reducer that i
     CHECK(gathered.refused == 1);
     CHECK(at_root.legal == 9);
     CHECK(in_ring.legal == 0);
+}
+
+TEST_CASE("it also works with CSER, as either of its compressors, and in frames")
+{
+    const own::ternary compressor{.bucket = 16};
+    const auto with = [](const auto& steps, const auto& reset) {
+        return [&](gc::comm::in_process c) {
+            return gc::policy_stack{.compressor = steps, .memory = gc::cser{.reset = reset, .every = 3}, .reducer = gc::all_gather{c}, .local = gc::momentum{.beta = 0}};
+        };
+    };
+    CHECK(remaining<float>(with(compressor, gc::top_k{.ratio = 2})) < 0.3);
+    CHECK(remaining<float>(with(gc::top_k{.ratio = 2}, compressor)) < 0.3);
+    const auto framed = [&](gc::comm::in_process c) { return gc::policy_stack{.compressor = compressor, .memory = gc::ef{}, .reducer = gc::framed{gc::all_gather{c}, 77}}; };
+    const auto bare = [&](gc::comm::in_process c) { return gc::policy_stack{.compressor = compressor, .memory = gc::ef{}, .reducer = gc::all_gather{c}}; };
+    CHECK(remaining<float>(framed) == remaining<float>(bare));
+    CHECK(remaining<float>(bare) < 0.3);
 }
 
 TEST_CASE("it also works behind a sparsifier, scaled, for some tensors only, and in double")

@@ -168,7 +168,7 @@ void add_scaled(table_writer& table)
         (4 * 1000 + 2 * 32 + 16 * 1000 + 2 * 32) / static_cast<double>(large));
 }
 
-/// Every operator of the library; a new one is one line.
+/// The paper's operators and the library's others that have a class for every vector; a new one is one line.
 std::vector<record> measure(bool quick, progress_bar& progress)
 {
     std::vector<record> records;

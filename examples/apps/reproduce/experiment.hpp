@@ -34,6 +34,7 @@ enum class verdict { pass, fail, not_judged };
 struct claim {
     std::string experiment, name, sentence, numbers;
     verdict said = verdict::not_judged;
+    std::string settings = {}; ///< epochs, seeds and the like of a claim that was judged; empty where `numbers` say them
 };
 
 /// What a claim rests on, and what keeps it from being judged: a quick run that shortens what the claim is about, measurements that are missing, images
@@ -41,7 +42,7 @@ struct claim {
 class evidence {
 public:
     /// @param whole what the claim is about and a quick run shortens, such as "12 epochs, 3 seeds"; empty where a quick run measures all of it
-    evidence(const choices& chosen, std::string whole) : whole_(chosen.quick ? std::move(whole) : std::string()) {}
+    evidence(const choices& chosen, std::string whole) : whole_(std::move(whole)), shortened_(chosen.quick && !whole_.empty()) {}
 
     /// Asks for `wanted` measurements of `what`.
     evidence& need(const std::string& what, std::size_t seen, std::size_t wanted)
@@ -56,17 +57,18 @@ public:
         for (const record& one : records) stand_in_ |= one.text("data") == "synthetic";
         return *this;
     }
-    bool complete() const { return whole_.empty() && missing_.empty() && !stand_in_; }
+    bool complete() const { return !shortened_ && missing_.empty() && !stand_in_; }
+    const std::string& settings() const { return whole_; }
     /// Why the claim is not judged, and what was measured for it, if anything was.
     std::string gap(const std::string& numbers) const
     {
-        const std::string why = stand_in_ ? "the images are a generated stand-in" : whole_.empty() ? "missing: " + missing_ : "needs the full run (" + whole_ + ")";
+        const std::string why = stand_in_ ? "the images are a generated stand-in" : shortened_ ? "needs the full run (" + whole_ + ")" : "missing: " + missing_;
         return anything_ ? why + "; this run: " + numbers : why;
     }
 
 private:
     std::string whole_, missing_;
-    bool stand_in_ = false, anything_ = false;
+    bool shortened_, stand_in_ = false, anything_ = false;
 };
 
 /// A piece of the report, in the order in which the judge gives them.
@@ -88,7 +90,7 @@ public:
     /// @param name in claims.json and on the console: no other claim of the experiment has it
     void judge(std::string name, std::string sentence, const evidence& on, bool holds, std::string numbers)
     {
-        if (on.complete()) claims.push_back({{}, std::move(name), std::move(sentence), std::move(numbers), holds ? verdict::pass : verdict::fail});
+        if (on.complete()) claims.push_back({{}, std::move(name), std::move(sentence), std::move(numbers), holds ? verdict::pass : verdict::fail, on.settings()});
         else claims.push_back({{}, std::move(name), std::move(sentence), on.gap(numbers), verdict::not_judged});
     }
 

@@ -66,6 +66,7 @@ std::vector<record> to_records(const std::vector<claim>& claims)
     for (const claim& one : claims) {
         record r = start_record("reproduce");
         r.set("experiment", one.experiment).set("claim", one.name).set("verdict", word_of(one.said)).set("sentence", one.sentence).set("numbers", one.numbers);
+        if (!one.settings.empty()) r.set("settings", one.settings);
         records.push_back(r);
     }
     return records;

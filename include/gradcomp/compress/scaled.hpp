@@ -26,7 +26,8 @@ template <tile_code Code> struct scaled_code {
     GRADCOMP_HD GRADCOMP_INLINE value_type decode(std::uint32_t q, const bucket& b) const { return product(factor, code.decode(q, b)); }
 };
 
-/// lambda C(x). With C in U(zeta) and lambda = 1/zeta it is in B3(zeta), so error feedback around it is legal whatever zeta is.
+/// lambda C(x), of quantizers that have a code a bucket: a sparsifier is asked for its own scaling instead (`rand_k<..., scaling::none>`), and one scale a tensor
+/// (`sign<>`) needs none. With C in U(zeta) and lambda = 1/zeta it is in B3(zeta), so error feedback around it is legal whatever zeta is.
 ///
 /// The message is C's. In general the classes are theory::scaled(lambda, C's); what is no contraction, attach() refuses.
 /// @cite Beznosikov et al., JMLR 24(276), theorem on scaling (with delta = zeta; the printed 1/zeta is a slip).

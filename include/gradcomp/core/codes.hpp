@@ -253,7 +253,7 @@ template <class T> GRADCOMP_HD GRADCOMP_INLINE T unit_of(std::uint32_t random)
 ///     decode(code, bucket)                                  c
 ///     where_finite()                                        optional, without parameters only: encodes finite numbers alike, and faster
 ///     is_halved, where_halved()                             optional: encodes and decodes alike, and faster, where is_halved
-///     is_few(), where_few()                                 the same where is_few()
+///     is_few(), where_few()                                 the same where is_few(), for codes that encode() gives
 template <class C>
 concept tile_code = requires(const C code, typename C::value_type p, typename C::value_type* wire, std::uint32_t random, const typename C::bucket& b,
     const statistic<typename C::value_type>& seen, std::size_t n) {

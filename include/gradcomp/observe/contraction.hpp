@@ -23,7 +23,7 @@ struct contraction_report {
     std::string text;           ///< one sentence with the numbers
 };
 
-/// Looks at every k-th exchange of one rank: one decode of its own message, and one pass over it and the memory. Never changes the run.
+/// Looks at every k-th exchange of one rank, in host memory: one decode of its own message, and one pass over it and the memory. Never changes the run.
 ///
 /// The bound is on the mean over the operator's random choices, so single draws of a random one may lie above it; the mean may not, for long.
 /// Needs a memory whose error() is p - c: without one nothing keeps it, and ef21 and cser, which keep something else, do not compile. Where the
