@@ -67,6 +67,14 @@ TEST_CASE("a memory that resets its error refuses too few levels as well, and le
     });
 }
 
+TEST_CASE("CSER's steps may take two rounds")
+{
+    CHECK(toy::remaining<float>([](gc::comm::in_process c) {
+        return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::cser{.reset = gc::random_block{.ratio = 3}, .every = 3}, .reducer = gc::ring{c},
+            .local = gc::momentum{.beta = 0}};
+    }) < 0.1);
+}
+
 TEST_CASE("quantized training comes as near to the minimum as its noise lets it, and ranks agree in every bit")
 {
     CHECK(remaining(gc::identity{}, gc::none{}) < 0.1);
