@@ -3,7 +3,7 @@
 
 #include "data/images.hpp"
 #include "methods.hpp"
-#include "mlp_training.hpp"
+#include "../mlp_training.hpp"
 #include "models/mlp.hpp"
 #include "progress.hpp"
 #include "training_result.hpp"
