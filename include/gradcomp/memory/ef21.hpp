@@ -31,6 +31,8 @@ struct estimate_rule : rule_streams<T, Gradient, Direction::inputs + 1, Directio
         direction.leave(g, x, direction.value(g, x), y);
         y[error_out] = x[error_in] + c;
     }
+    /// p - d: what the guard takes off p to see the direction.
+    GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const { return -this->in[error_in][i]; }
     /// @pre the sweep left c = 0 for this element
     GRADCOMP_HD GRADCOMP_INLINE void settle(std::size_t i, T, T c) const { this->out[error_out][i] += c; }
     /// The estimate takes back what it took and did not arrive.
@@ -63,6 +65,7 @@ template <class Storage = in_place> struct ef21 {
     static constexpr bool feeds_back = true, accepts_bias = true;
     static constexpr bool detached = false;  ///< gradients are taken at x
     static constexpr bool estimates = true;  ///< what is kept is an estimate, not a debt: a server that adds up messages belongs to it
+    static constexpr const char* each_step = "gc::ef21, whose estimate is of one step's direction";
 
     template <class T, class Gradient, class Direction, bool HasError, bool HasPoint>
     using rule = estimate_rule<T, Gradient, Direction, Storage::is_staged>;

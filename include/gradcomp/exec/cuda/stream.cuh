@@ -94,11 +94,11 @@ template <class F, class T> struct bound_step : F {
         if constexpr (takes_step<F, T>) this->at_step(*at.now);
         return true;
     }
-    /// As F says; where a rule that wrote nothing says itself, that includes what a kernel's begin() set.
+    /// As F says; where F gives a rule of its own type, over the gradient once more, this one's step goes along.
     GRADCOMP_HD auto again() const
         requires requires(const F& f) { f.again(); }
     {
-        if constexpr (std::same_as<decltype(std::declval<const F&>().again()), F>) return *this;
+        if constexpr (std::same_as<decltype(std::declval<const F&>().again()), F>) return bound_step{F::again(), at};
         else return F::again();
     }
 };
@@ -114,8 +114,13 @@ template <class Rule> struct unscaled_rule : Rule {
     }
     GRADCOMP_HD auto again() const
     {
-        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) return *this;
-        else return Rule::again();
+        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) {
+            unscaled_rule rule(Rule::again(), factor);
+            rule.unscale = unscale;
+            return rule;
+        } else {
+            return Rule::again();
+        }
     }
 };
 
