@@ -12,13 +12,11 @@ inline namespace memory {
 /// p = eta_c e + q from q = d - h and u = e + q. Of u rather than e: u is what a sweep that sends nothing leaves, so p can be had again, bit for bit.
 template <class T> GRADCOMP_HD GRADCOMP_INLINE T controlled(T eta_c, T q, T u) { return multiply_add(eta_c, u - q, q); }
 
-/// The same, the direction read from what its streams hold after the sweep. Streams in: the direction's, h, u.
-template <class T, class Direction> struct settled_control_rule : rule_streams<T, T, Direction::outputs + 2, 0> {
-    Direction direction;
+/// The same again.
+template <class T, class Gradient, class Direction> struct control_again : again_streams<T, Gradient, Direction, 2> {
     T eta_c;
-    GRADCOMP_HD settled_control_rule(const Direction& d, T strength) : direction(d), eta_c(strength) {}
-    GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return controlled(eta_c, direction.settled(x) - x[Direction::outputs], x[Direction::outputs + 1]); }
-    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+    template <class Rule> GRADCOMP_HD explicit control_again(const Rule& swept) : again_streams<T, Gradient, Direction, 2>(swept), eta_c(swept.eta_c) {}
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return controlled(eta_c, this->read(g, x) - x[this->kept_in], x[this->kept_in + 1]); }
 };
 
 /// p = eta_c e + d - h, h' = h + c, e' = e + (d - h) - c. Streams in: the direction's, then h, then e. Streams out: the direction's, then h', then e'.
@@ -30,7 +28,6 @@ struct control_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction
 
     Direction direction;
     T eta_c = 0;
-    bool swept = false; ///< a sweep that sent nothing has been over the streams in
 
     control_rule(const Direction& d, const rate_scales<T>&) : direction(d) {}
     template <class Memory> void set(const Memory& memory) { eta_c = static_cast<T>(memory.eta_c); }
@@ -38,7 +35,7 @@ struct control_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const
     {
         const T q = direction.value(g, x) - x[error_in];
-        return controlled(eta_c, q, swept ? x[missed_in] : x[missed_in] + q);
+        return controlled(eta_c, q, x[missed_in] + q);
     }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T, T c, T* y) const
     {
@@ -59,26 +56,13 @@ struct control_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction
     GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { settle(i, T(0), -missed); }
 
     /// p of the same elements after a sweep that sent nothing.
-    GRADCOMP_HD auto again() const
-    {
-        if constexpr (Direction::outputs > 0) {
-            settled_control_rule<T, Direction> rule(direction, eta_c);
-            for (int j = 0; j < Direction::outputs + 2; ++j) rule.in[j] = this->out[j];
-            rule.gradient = this->out[0];
-            return rule;
-        } else {
-            control_rule rule = *this;
-            for (int j = 0; j < 2; ++j) rule.in[error_in + j] = this->out[error_out + j];
-            rule.swept = true;
-            return rule;
-        }
-    }
+    GRADCOMP_HD auto again() const { return control_again<T, Gradient, Direction>(*this); }
 };
 
 /// p = eta_c e + d - h, h' = h + C(p), e' = e + d - h', and the server's estimate H' = H + mean C(p), x <- x - eta H': compile with
 /// .server = gc::estimate{}.
 ///
-/// e is the sum of d - h' so far: what x should have moved by and did not, which EF21 forgets, so with noisy gradients its estimate lags behind for good.
+/// e is the sum of d - h' so far: what x should have moved by and did not. EF21 forgets it, and with noisy gradients stays farther from the minimum.
 /// eta_c says how strongly it is paid back; 0 is EF21, bit for bit. In gradient units, one exchange a step, h and e start at 0 (the paper's h starts at
 /// the first gradient). The theorems' eta_c is delta / 400, 1 - delta the contraction's factor (1 / (400 delta) in the units of theory/classes.hpp), known
 /// here from reviews of the paper; its experiments tune it, and the default is this library's choice.

@@ -7,12 +7,10 @@
 namespace gradcomp {
 inline namespace memory {
 
-/// p = d - h, the direction read from what its streams hold after the sweep.
-template <class T, class Direction> struct settled_difference_rule : rule_streams<T, T, Direction::outputs + 1, 0> {
-    Direction direction;
-    GRADCOMP_HD explicit settled_difference_rule(const Direction& d) : direction(d) {}
-    GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return direction.settled(x) - x[Direction::outputs]; }
-    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+/// p = d - h again.
+template <class T, class Gradient, class Direction> struct difference_again : again_streams<T, Gradient, Direction, 1> {
+    using again_streams<T, Gradient, Direction, 1>::again_streams;
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return this->read(g, x) - x[this->kept_in]; }
 };
 
 /// p = d - h, h' = h + c. Streams in: the direction's, then h. Streams out: the direction's, then h'.
@@ -39,17 +37,7 @@ struct estimate_rule : rule_streams<T, Gradient, Direction::inputs + 1, Directio
     GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { this->out[error_out][i] -= missed; }
 
     /// p of the same elements after a sweep that sent nothing.
-    GRADCOMP_HD auto again() const
-    {
-        if constexpr (Direction::outputs > 0) {
-            settled_difference_rule<T, Direction> rule(direction);
-            for (int j = 0; j <= Direction::outputs; ++j) rule.in[j] = this->out[j];
-            rule.gradient = this->out[0];
-            return rule;
-        } else {
-            return *this;
-        }
-    }
+    GRADCOMP_HD auto again() const { return difference_again<T, Gradient, Direction>(*this); }
 };
 
 /// p = d - h, h' = h + C(p), and the server's estimate H' = H + mean C(p), x <- x - eta H': compile with .server = gc::estimate{}.

@@ -9,13 +9,11 @@
 namespace gradcomp {
 inline namespace memory {
 
-/// p = u + beta s d, of u = e + (1 - beta) s d, which a sweep that sends nothing leaves. Streams in: the direction's after the sweep, u.
-template <class T, class Direction> struct settled_average_rule : rule_streams<T, T, Direction::outputs + 1, 0> {
-    Direction direction;
+/// p = u + beta s d again, from u = e + (1 - beta) s d, which a sweep that sends nothing leaves.
+template <class T, class Gradient, class Direction> struct average_again : again_streams<T, Gradient, Direction, 1> {
     T passed;
-    GRADCOMP_HD settled_average_rule(const Direction& d, T beta_s) : direction(d), passed(beta_s) {}
-    GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return multiply_add(passed, direction.settled(x), x[Direction::outputs]); }
-    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+    template <class Rule> GRADCOMP_HD explicit average_again(const Rule& swept) : again_streams<T, Gradient, Direction, 1>(swept), passed(swept.passed) {}
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(passed, this->read(g, x), x[this->kept_in]); }
 };
 
 /// p = e + s d, e' = beta e + (1 - beta)(p - c), which is e + (1 - beta)(s d - c): so one stream in place does, and p can be had again, bit for bit, after
@@ -31,7 +29,6 @@ struct average_rule : rule_streams<T, Gradient, Direction::inputs + 1, Direction
     std::uint32_t reset_every = 0;
     T kept = 1, passed = 0;        ///< (1 - beta) s and beta s
     bool forgets = false;          ///< e counts as 0
-    bool swept = false;            ///< a sweep that sent nothing has been over e: it is u
 
     average_rule(const Direction& d, const rate_scales<T>& with) : direction(d), scales(with) {}
     template <class Memory> void set(const Memory& memory)
@@ -65,24 +62,11 @@ struct average_rule : rule_streams<T, Gradient, Direction::inputs + 1, Direction
     GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { settle(i, T(0), -missed); }
 
     /// p of the same elements after a sweep that sent nothing.
-    GRADCOMP_HD auto again() const
-    {
-        if constexpr (Direction::outputs > 0) {
-            settled_average_rule<T, Direction> rule(direction, passed);
-            for (int j = 0; j <= Direction::outputs; ++j) rule.in[j] = this->out[j];
-            rule.gradient = this->out[0];
-            return rule;
-        } else {
-            average_rule rule = *this;
-            rule.in[error_in] = this->out[error_out];
-            rule.swept = true;
-            return rule;
-        }
-    }
+    GRADCOMP_HD auto again() const { return average_again<T, Gradient, Direction>(*this); }
 
 private:
     /// u: what stays where nothing is sent.
-    GRADCOMP_HD GRADCOMP_INLINE T unsent(T d, T e) const { return swept ? e : multiply_add(kept, d, forgets ? T(0) : e); }
+    GRADCOMP_HD GRADCOMP_INLINE T unsent(T d, T e) const { return multiply_add(kept, d, forgets ? T(0) : e); }
 };
 
 /// p = e + s d, e' = beta e + (1 - beta)(p - C(p)), x <- x - mean C(p); every `reset_every` exchanges e counts as 0.

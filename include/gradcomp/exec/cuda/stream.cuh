@@ -85,6 +85,10 @@ struct cuda {
     cuda_stream start() const { return cuda_stream(stream); }
 };
 
+/// p after a sweep comes from the gradient once more: of a rule whose sweep wrote nothing, or that says so.
+template <class Rule>
+constexpr bool reads_gradient_again = std::same_as<decltype(std::declval<const Rule&>().again()), Rule> || requires { decltype(std::declval<const Rule&>().again())::from_gradient; };
+
 /// A function object that reads its scalars of the step, and whether to work at all, when the kernel starts.
 template <class F, class T> struct bound_step : F {
     device_step<T> at;
@@ -94,11 +98,12 @@ template <class F, class T> struct bound_step : F {
         if constexpr (takes_step<F, T>) this->at_step(*at.now);
         return true;
     }
-    /// As F says; where F gives a rule of its own type, over the gradient once more, this one's step goes along.
+    /// As F says; one that reads the gradient once more takes this one's step along.
     GRADCOMP_HD auto again() const
         requires requires(const F& f) { f.again(); }
     {
-        if constexpr (std::same_as<decltype(std::declval<const F&>().again()), F>) return bound_step{F::again(), at};
+        using given = decltype(std::declval<const F&>().again());
+        if constexpr (reads_gradient_again<F>) return bound_step<given, T>{F::again(), at};
         else return F::again();
     }
 };
@@ -114,8 +119,8 @@ template <class Rule> struct unscaled_rule : Rule {
     }
     GRADCOMP_HD auto again() const
     {
-        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) {
-            unscaled_rule rule(Rule::again(), factor);
+        if constexpr (reads_gradient_again<Rule>) {
+            unscaled_rule<decltype(std::declval<const Rule&>().again())> rule(Rule::again(), factor);
             rule.unscale = unscale;
             return rule;
         } else {
