@@ -111,7 +111,7 @@ template <class F, class T> struct bound_step : F {
 template <class Rule> struct unscaled_rule : Rule {
     const typename Rule::value_type* factor;
     typename Rule::value_type unscale = 1;
-    unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
+    GRADCOMP_HD unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
     __device__ bool begin()
     {
         unscale = *factor;
