@@ -6,5 +6,5 @@ using gc::staged;
 
 TEST_CASE("ef21 conforms") { memory(gc::ef21<>{}); }
 TEST_CASE("ef21, staged, conforms") { memory(gc::ef21<staged>{}); }
-TEST_CASE("econtrol conforms") { memory(gc::econtrol<>{.eta_c = 0.25}); }
-TEST_CASE("econtrol, staged, conforms") { memory(gc::econtrol<staged>{.eta_c = 0.125}); }
+TEST_CASE("econtrol conforms") { memory(gc::econtrol<>{.eta_c = 0.5}); }
+TEST_CASE("econtrol, staged, conforms") { memory(gc::econtrol<staged>{.eta_c = 0.5}); }
