@@ -26,7 +26,10 @@ void register_sparsifiers(const bench::settings& settings)
     GRADCOMP_ROW(threshold<limit_unit::norm>{.limit = 0.5, .ratio = 100});
     GRADCOMP_ROW(threshold<limit_unit::absolute>{.limit = 0.5, .ratio = 100});
     GRADCOMP_ROW(block_top_k{.ratio = 64, .block = 64});
+    GRADCOMP_ROW(chunked_top_k{.ratio = 64});
+    GRADCOMP_ROW(chain{chunked_top_k{.ratio = 64}, min_max<rounding::nearest>{.bits = 2, .bucket = 16}});
     GRADCOMP_ROW(chain{top_k{.ratio = 100}, natural_dithering()});
+    add_row(settings, "dct_top_k<>{}", dct_top_k<>{}, 5056);
     add_row(settings, "low_rank{.rank = 4}", low_rank{.rank = 4}, 5056);
     add_row(settings, "by_tensor{vectors(identity{}), otherwise(top_k{.ratio = 100})}", by_tensor{vectors(identity{}), otherwise(top_k{.ratio = 100})}, 5056);
 }

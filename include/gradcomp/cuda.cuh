@@ -4,6 +4,8 @@
 #include <gradcomp/comm/alone.cuh>
 #include <gradcomp/exec/cuda/block_norms.cuh>
 #include <gradcomp/exec/cuda/chain.cuh>
+#include <gradcomp/exec/cuda/chunks.cuh>
+#include <gradcomp/exec/cuda/dct.cuh>
 #include <gradcomp/exec/cuda/engines.cuh>
 #include <gradcomp/exec/cuda/low_rank.cuh>
 #include <gradcomp/exec/cuda/sign.cuh>

@@ -8,6 +8,8 @@
 #include <gradcomp/compress/by_tensor.hpp>
 #include <gradcomp/compress/cast.hpp>
 #include <gradcomp/compress/chain.hpp>
+#include <gradcomp/compress/chunked_top_k.hpp>
+#include <gradcomp/compress/dct_top_k.hpp>
 #include <gradcomp/compress/delta_scaling.hpp>
 #include <gradcomp/compress/exponential_dithering.hpp>
 #include <gradcomp/compress/exponential_rounding.hpp>

@@ -80,6 +80,9 @@ struct policy_stack {
         "Write .reducer = gc::ring{communicator} or gc::all_gather{communicator}, or a compressor of one round such as gc::top_k.");
     static_assert(stack::estimates_meet<Memory, Server>(),
         "gradcomp: gc::ef21 and gc::econtrol send what an estimate lacks, and only gc::estimate adds such messages up: write both, such a memory and .server = gc::estimate{}, or neither.");
+    static_assert(stack::sums_mean_something<Compressor, Server>(),
+        "gradcomp: the mean over the ranks that sent a coefficient is more than these ranks' memories gave up, so only its signs may move x: write .server = gc::majority_vote{}, or "
+        "gc::dct_top_k<>, whose messages add up to what was sent.");
     static_assert(stack::reset_contracts<Memory>(),
         "gradcomp: gc::cser resets its error through a compressor of its own, which must be a contraction: write .reset = gc::random_block{.ratio = 8}, gc::top_k{} or another one "
         "that error feedback may go around.");

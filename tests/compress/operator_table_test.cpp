@@ -129,6 +129,8 @@ std::map<std::string, facts> all_compressors()
     GRADCOMP_ROW(threshold<limit_unit::norm>{.limit = 0.5, .ratio = 100});
     GRADCOMP_ROW(threshold<limit_unit::absolute>{.limit = 0.5, .ratio = 100});
     GRADCOMP_ROW(block_top_k{.ratio = 64, .block = 64});
+    GRADCOMP_ROW(chunked_top_k{.ratio = 64});
+    GRADCOMP_ROW(dct_top_k<>{});
     GRADCOMP_ROW(sign<>{});
     GRADCOMP_ROW(sign<sign_scale::none>{});
     GRADCOMP_ROW(block_sign{});
@@ -157,6 +159,7 @@ std::map<std::string, facts> all_compressors()
     GRADCOMP_ROW(low_rank{.rank = 4});
     GRADCOMP_ROW(scaled<qsgd<>>{.lambda = 0.04, .of = {.bits = 2}});
     GRADCOMP_ROW(chain{top_k{.ratio = 100}, natural_dithering()});
+    GRADCOMP_ROW(chain{chunked_top_k{.ratio = 64}, min_max<rounding::nearest>{.bits = 2, .bucket = 16}});
     GRADCOMP_ROW(by_tensor{vectors(identity{}), otherwise(top_k{.ratio = 100})});
 #undef GRADCOMP_ROW
     return all;

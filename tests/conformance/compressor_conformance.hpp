@@ -14,6 +14,7 @@ namespace conformance {
 template <class C> inline constexpr bool sends_whole_elements = !gc::quantizer<C>;
 template <> inline constexpr bool sends_whole_elements<gc::delta_scaling> = false;
 template <> inline constexpr bool sends_whole_elements<gc::sign<>> = false;
+template <gc::coefficient_mean M> inline constexpr bool sends_whole_elements<gc::dct_top_k<M>> = false;
 template <> inline constexpr bool sends_whole_elements<gc::low_rank> = false;
 template <class S, class Q> inline constexpr bool sends_whole_elements<gc::chain<S, Q>> = false;
 template <gc::indices I> inline constexpr bool sends_whole_elements<gc::rand_k<I, gc::scaling::unbiased>> = false;
@@ -28,6 +29,7 @@ template <class... Cases> inline constexpr bool tight_at_ones<gc::by_tensor<Case
 template <> inline constexpr bool tight_at_ones<gc::threshold<gc::limit_unit::norm>> = false; // with room: all of them reach their mean
 template <> inline constexpr bool tight_at_ones<gc::threshold<gc::limit_unit::maximum>> = false;
 template <> inline constexpr bool tight_at_ones<gc::sign<>> = false;
+template <gc::coefficient_mean M> inline constexpr bool tight_at_ones<gc::dct_top_k<M>> = false; // one coefficient says it all
 template <class S, class Q> inline constexpr bool tight_at_ones<gc::chain<S, Q>> = false;
 
 /// Whether a rank rounds at random by itself, also where the coordinates are the same on all of them.

@@ -22,6 +22,17 @@ TEST_CASE("block_top_k is the same on both executors")
     same_on_both(gc::block_top_k{.ratio = 3, .block = 100, .scope = gc::scope::whole_model});
     same_on_both_for<double>(gc::block_top_k{.ratio = 5, .block = 16});
 }
+TEST_CASE("chunked_top_k is the same on both executors")
+{
+    same_on_both(gc::chunked_top_k{.ratio = 64});
+    same_on_both(gc::chunked_top_k{.k = 3, .chunk = 77});
+    same_on_both_for<double>(gc::chunked_top_k{.ratio = 9, .chunk = 1000});
+}
+TEST_CASE("dct_top_k is the same on both executors")
+{
+    same_on_both(gc::dct_top_k<>{});
+    same_on_both_for<double>(gc::dct_top_k<>{.k = 5, .chunk = 16});
+}
 TEST_CASE("a sparsifier and then a quantizer is the same on both executors")
 {
     same_on_both(gc::chain{gc::top_k{.ratio = 10}, gc::exponential_dithering<>{}});
@@ -32,6 +43,7 @@ TEST_CASE("a sparsifier and then a quantizer is the same on both executors")
     same_on_both(gc::chain{gc::rand_k<>{.ratio = 4}, gc::natural<>{}});
     same_on_both(gc::chain{gc::rand_k<gc::indices::own, gc::scaling::unbiased>{.ratio = 7}, gc::natural<>{}});
     same_on_both(gc::chain{gc::adaptive_random{.ratio = 6}, gc::natural<>{}});
+    same_on_both(gc::chain{gc::chunked_top_k{.ratio = 16, .chunk = 512}, gc::min_max<gc::rounding::nearest>{.bits = 2, .bucket = 16}});
 }
 TEST_CASE("compressors by tensor are the same on both executors")
 {

@@ -3,6 +3,8 @@
 
 #include <gradcomp/exec/cuda/block_norms.cuh>
 #include <gradcomp/exec/cuda/chain.cuh>
+#include <gradcomp/exec/cuda/chunks.cuh>
+#include <gradcomp/exec/cuda/dct.cuh>
 #include <gradcomp/exec/cuda/low_rank.cuh>
 #include <gradcomp/exec/cuda/sign.cuh>
 #include <gradcomp/exec/cuda/subset.cuh>
@@ -11,6 +13,8 @@
 #include <gradcomp/compress/adaptive_random.hpp>
 #include <gradcomp/compress/block_top_k.hpp>
 #include <gradcomp/compress/chain.hpp>
+#include <gradcomp/compress/chunked_top_k.hpp>
+#include <gradcomp/compress/dct_top_k.hpp>
 #include <gradcomp/compress/low_rank.hpp>
 #include <gradcomp/compress/min_max.hpp>
 #include <gradcomp/compress/natural.hpp>
@@ -38,6 +42,11 @@ void all_late_choices()
     one_step<float, float, plain, false>(gc::threshold<>{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::block_top_k{}, plain(gc::plain_gradient{}));
     one_step<double, double, gc::momentum::direction<double, false>, true>(gc::block_top_k{}, gc::momentum::direction<double, false>(gc::momentum{}));
+    one_step<float, float, plain, false>(gc::chunked_top_k{}, plain(gc::plain_gradient{}));
+    one_step<double, double, gc::momentum::direction<double, false>, true>(gc::chunked_top_k{}, gc::momentum::direction<double, false>(gc::momentum{}));
+    one_step<float, float, plain, false>(gc::dct_top_k<>{}, plain(gc::plain_gradient{}));
+    one_step<double, double, gc::momentum::direction<double, false>, true>(gc::dct_top_k<>{}, gc::momentum::direction<double, false>(gc::momentum{}));
+    one_step<float, float, plain, false>(gc::chain<gc::chunked_top_k, gc::min_max<gc::rounding::nearest>>{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::chain<gc::threshold<>, gc::natural<>>{}, plain(gc::plain_gradient{}));
     one_step<float, float, plain, false>(gc::chain<gc::rand_k<>, gc::natural<>>{}, plain(gc::plain_gradient{}));
 }

@@ -34,6 +34,12 @@ struct thread_block {
         sync();
     }
     void add(std::uint32_t& counter, std::uint32_t x) const { std::atomic_ref(counter).fetch_add(x, std::memory_order_relaxed); }
+    template <class Key> void raise(Key& counter, Key x) const
+    {
+        const std::atomic_ref shared_counter(counter);
+        Key seen = shared_counter.load();
+        while (seen < x && !shared_counter.compare_exchange_weak(seen, x)) {}
+    }
     void count(std::uint32_t* histogram, std::uint32_t bin, bool flag) const
     {
         if (flag) add(histogram[bin], 1u);

@@ -48,6 +48,9 @@ template <class F> void each_sparsifier(const F& f)
     f(19, "adaptive_random_then_natural", gc::chain{gc::adaptive_random{.ratio = 5}, gc::natural<>{}}, list);
     f(20, "block_top_k_then_cast", gc::chain{gc::block_top_k{.ratio = 3, .block = 4, .scope = scope::whole_model}, gc::cast<gc::fp8_e4m3>{}}, list);
     f(21, "rand_k_then_sign", gc::chain{gc::rand_k<indices::own, scaling::unbiased>{.ratio = 4}, gc::block_sign{.bucket = 8}}, list);
+    f(22, "chunked_top_k", gc::chunked_top_k{.k = 3, .chunk = 16}, list);
+    f(23, "chunked_top_k_in_two_bits", gc::chain{gc::chunked_top_k{.ratio = 4, .chunk = 24}, gc::min_max<gc::rounding::nearest>{.bits = 2, .bucket = 8}}, list);
+    f(24, "dct_top_k", gc::dct_top_k<>{.k = 3, .chunk = 7}, list);
 }
 
 /// The same for quantizers.

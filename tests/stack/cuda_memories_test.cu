@@ -48,3 +48,11 @@ TEST_CASE("Adam before compression moves as on the CPU, both places of epsilon, 
     compare<gc::all_gather>(largest, gc::ef<>{}, gc::adam{}, gc::descent{}, 1);
     compare<gc::ring>(blocks, gc::def<>{}, gc::adam{.epsilon = 1e-3, .place = gc::epsilon_place::outside_root, .weight_decay = 1e-2}, gc::descent{}, 1);
 }
+
+TEST_CASE("memories that forget move as on the CPU: SparseLoCo's chunks in two bits behind local steps, and DeMo's coefficients behind a sign")
+{
+    const gc::chain two_bits{gc::chunked_top_k{.ratio = 4, .chunk = 64}, gc::min_max<gc::rounding::nearest>{.bits = 2, .bucket = 16}};
+    compare<gc::all_gather>(two_bits, gc::ef<>{.decay = 0.95}, gc::momentum{.beta = 0.9}, gc::server_momentum{.beta = 0, .rate = 0.7, .units = gc::units::model}, 3);
+    const gc::dct_top_k<gc::coefficient_mean::contributors> coefficients{.k = 5, .chunk = 16};
+    compare<gc::all_gather>(coefficients, gc::ef<staged>{.decay = 0.999}, gc::plain_gradient{}, gc::majority_vote{.weight_decay = 1e-2}, 1);
+}

@@ -24,6 +24,26 @@ TEST_CASE("the decreasing steps start at the constant one and fall; weights grow
     CHECK(theory::decreasing_step(c, p, 0).how_sure == theory::confidence::unverified);
 }
 
+TEST_CASE("what is owed settles where the recurrence of its norm does, and a decay bounds it whatever the compression")
+{
+    for (const double delta : {1.0, 4.0, 64.0, 1e4})
+        for (const double decay : {1.0, 0.999, 0.95, 0.5}) {
+            CAPTURE(delta);
+            CAPTURE(decay);
+            const theory::class_b3 c{delta};
+            double norm = 0, forgotten = 0;
+            for (int t = 0; t < 2'000'000 && (t < 2 || norm < 0.999999 * theory::most_owed(c, decay)); ++t) {
+                forgotten = (1 - decay) * norm;
+                norm = std::sqrt(1 - 1 / delta) * (decay * norm + 1);
+            }
+            CHECK(norm == Approx(theory::most_owed(c, decay)).epsilon(1e-4));
+            CHECK(forgotten == Approx(theory::most_forgotten(c, decay)).epsilon(1e-4));
+            if (decay < 1) CHECK(norm < 1 / (1 - decay));
+        }
+    CHECK(theory::most_owed({100}) == Approx(2 * 100 - 1.5).epsilon(1e-4));
+    CHECK(theory::most_forgotten({100}, 1) == 0);
+}
+
 TEST_CASE("without noise and dissimilarity there is no floor; with either there is, and it shrinks like 1/K")
 {
     const theory::class_b3 c{10};

@@ -65,6 +65,7 @@ template <class... Cases> struct by_tensor {
     static constexpr bool shared_support = (compressor_of<Cases>::shared_support && ...), additive = (compressor_of<Cases>::additive && ...);
     static constexpr int passes = std::max({compressor_of<Cases>::passes...}), rounds = 1;
     static constexpr bool scales_late = (gradcomp::scales_late<compressor_of<Cases>> || ...);
+    static constexpr bool averages_contributors = (gradcomp::averages_contributors<compressor_of<Cases>> || ...);
     /// @throws error as the cases' compressors.
     void check() const
     {
@@ -156,7 +157,6 @@ template <class... Cases> struct by_tensor {
             std::apply([&](const auto&... part) { (part.decode(executor, message + offset_[n++], target), ...); }, parts_);
         }
         template <class Target> void decode_all(const Executor& executor, const gathered_messages& all, const Target& target) const
-            requires(Executor::decodes_together)
         {
             std::size_t n = 0;
             std::apply([&](const auto&... part) { (decode_received(part, executor, all.behind(offset_[n++]), target), ...); }, parts_);

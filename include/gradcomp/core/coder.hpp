@@ -15,7 +15,8 @@ struct coder_start {
 };
 
 /// Messages of one coder on several ranks, `stride` bytes from one to the next. A coder's decode_all(executor, all, target) gives each element its values in the
-/// order of ranks, as decode() one after the other does; executors that have it say so by `decodes_together`.
+/// order of ranks, as decode() one after the other does; executors that have it say so by `decodes_together`. One whose messages are not coordinates may give each
+/// element once, what all messages together say of it.
 struct gathered_messages {
     const std::byte* first = nullptr;
     std::size_t stride = 0, count = 1;

@@ -26,6 +26,8 @@ template <class C> concept states_passes = requires {
 template <class C> constexpr bool scales_late = requires { requires C::scales_late; };
 /// Behind the elements that it sends, a message may hold zeros that stand for none.
 template <class C> constexpr bool pads_message = requires { requires C::pads_message; };
+/// Together, messages say the mean over those that say anything of it: what x gets is not what left the memories.
+template <class C> constexpr bool averages_contributors = requires { requires C::averages_contributors; };
 /// Options are checked before anything is allocated.
 template <class C> concept checks_options = requires(const C c) { c.check(); };
 
@@ -47,6 +49,8 @@ template <class M> concept states_points = requires(const M m) {
 };
 /// How far it is detached is a number of its own, which may be chosen anew between steps.
 template <class M> concept states_lambda = requires(M m) { { m.lambda } -> std::same_as<double&>; };
+/// It forgets a part of what is owed: `decay` is what is kept from one exchange to the next.
+template <class M> concept states_decay = requires(const M m) { { m.decay } -> std::convertible_to<double>; };
 /// An error memory: its options and facts.
 template <class M> concept error_memory = states_feedback<M> && states_bias_acceptance<M> && states_storage<M> && states_points<M> && checks_options<M>;
 
@@ -65,6 +69,8 @@ template <class M> constexpr std::size_t streams_beside_error = [] {
 }();
 /// What the memory keeps belongs to one step's direction, as M::each_step says: it takes no local steps between exchanges.
 template <class M> constexpr bool exchanges_each_step = requires { M::each_step; };
+/// The server rule looks at nothing but the signs of the sum of messages.
+template <class S> constexpr bool takes_signs = requires { requires S::takes_signs; };
 /// The memory has a compressor of its own, which takes from the error every few exchanges.
 template <class M> constexpr bool resets_error = requires { typename M::reset_compressor; };
 

@@ -85,6 +85,16 @@ template <class Executor, class T> class threshold_engine;
 /// their selection in the form of indices; index_bytes(); check(executor, layout, number); scatter(executor, layout, target, message, number).
 template <class Executor, class T> class block_norm_engine;
 
+/// The largest of each chunk of a tensor: engine(executor, layout, form_of), form_of(elements of a tensor) gives its chunk_form (core/chunks.hpp); the layout is
+/// one of tensors. encode(..., choice_key, T* message, std::byte* index, options) writes places within chunks; index_bytes(), check(), scatter() and fallbacks() as
+/// top_k_engine.
+template <class Executor, class T> class chunk_engine;
+
+/// The largest cosine coefficients of each chunk: engine(executor, layout, a dct_form for each tensor, whether sums are means over contributors).
+/// encode(executor, layout, rules, std::byte* message, options); bytes(); check(executor, message); decode_all(executor, layout, target, all) gives each element
+/// once, what the coefficients of all messages together say of it.
+template <class Executor, class T> class dct_engine;
+
 /// Matrices as products of thin factors, in two rounds whose messages add: engine(executor, low_rank_form).
 /// encode(..., rules, now, choice_key, T* message, options) sweeps, leaves all of p behind and writes the long factors; encode_shares(..., rules, now,
 /// const T* sum of the first messages, T* message, options, tally) writes the short ones and the dense tensors, and settles what they hold with the memory;

@@ -33,7 +33,7 @@ template <class Rule> struct postponed_rule : Rule {
         for (int j = 0; j < Rule::inputs; ++j) owed[j] = j == Rule::error_in ? without_sign(x[j], scale) : x[j];
         return Rule::value(g, owed);
     }
-    GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const { return without_sign(this->in[Rule::error_in][i], scale); }
+    GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const { return this->decay * without_sign(this->in[Rule::error_in][i], scale); }
     /// The sweep left p where p - s sign(p) was meant. To be called once, when no more of the sweep is to be read again.
     void postpone(T s) const { *next = s; }
 };

@@ -1,6 +1,6 @@
 /// @file The one recurrence of the error-feedback family; its members differ only in numbers and in the point that is evaluated.
 ///
-///     p = e + s * direction         what is owed plus what is new          (s = eta; 1 in gradient units)
+///     p = e + s * direction         what is owed plus what is new          (s = eta; 1 in gradient units; decay * e where a part is forgotten)
 ///     c = C(p)
 ///     e' = p - c                    what stays behind
 ///     z' = x - pull * e'            where the next gradient is taken       (pull = lambda; lambda * eta in gradient units)
@@ -91,6 +91,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     Direction direction;
     rate_scales<T> scales;
     T scale = 1, pull = 0;
+    T decay = 1; ///< what is kept of e
 
     explicit recurrence_rule(const Direction& d, const rate_scales<T>& with = {}) : direction(d), scales(with) {}
 
@@ -103,7 +104,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const
     {
         const T d = direction.value(g, x);
-        if constexpr (HasError) return multiply_add(scale, d, x[error_in]);
+        if constexpr (HasError) return multiply_add(scale, d, decay * x[error_in]);
         else return scale * d;
     }
 
@@ -117,7 +118,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
     /// What is owed before the sweep; for guards that tell the new from the old.
     GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const
     {
-        if constexpr (HasError) return this->in[error_in][i];
+        if constexpr (HasError) return decay * this->in[error_in][i];
         else return T(0);
     }
 
@@ -148,7 +149,7 @@ struct recurrence_rule : rule_streams<T, Gradient, Direction::inputs + HasError 
 
 /// The sweep of a local step between exchanges: D gathers in the memory, the local model moves on.
 ///
-///     e' = e + s * direction,  z' = z - eta * direction
+///     e' = e + s * direction,  z' = z - eta * direction        (decay * e in the first step after an exchange)
 template <class T, class Gradient, class Direction, bool Staged>
 struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::outputs + 2, Staged ? (1u << (Direction::outputs + 2)) - 1u : 0u> {
     static constexpr int error_in = Direction::inputs, point_in = error_in + 1;
@@ -157,6 +158,7 @@ struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::
     Direction direction;
     rate_scales<T> scales;
     T scale = 1, learning_rate = 0;
+    T decay = 1;
 
     explicit drift_rule(const Direction& d, const rate_scales<T>& with = {}) : direction(d), scales(with) {}
 
@@ -166,7 +168,7 @@ struct drift_rule : rule_streams<T, Gradient, Direction::inputs + 2, Direction::
         learning_rate = now.learning_rate;
     }
 
-    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(scale, direction.value(g, x), x[error_in]); }
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return multiply_add(scale, direction.value(g, x), decay * x[error_in]); }
     GRADCOMP_HD GRADCOMP_INLINE void leave(T g, const T* x, T p, T, T* y) const
     {
         const T d = direction.value(g, x);

@@ -15,12 +15,13 @@ inline namespace optim {
 ///
 /// signSGD with majority vote is this behind sign<sign_scale::none> and none_accepting_bias; with gc::momentum{.beta, .dampened = true} before it,
 /// Signum. A message is one bit an element on the way to the vote; what comes back from a root is x. State: one model of memory for the sum of
-/// messages, where x is updated. Every coordinate of x moves.
+/// messages, where x is updated. Every coordinate of x moves. Behind any other compressor it is sign descent on the mean, as DeMo does.
 /// @cite Bernstein, Wang, Azizzadenesheli, Anandkumar, "signSGD", ICML 2018, Algorithm 3; Bernstein, Zhao, Azizzadenesheli, Anandkumar, ICLR 2019.
 struct majority_vote {
     double weight_decay = 0.0; ///< from 0; after the vote, so that it cannot outvote the ranks
 
     static constexpr bool touches_only_support = false;
+    static constexpr bool takes_signs = true; ///< of the sum, and nothing else
     static constexpr int states = 0; ///< models of memory
     /// @throws error invalid_option.
     void check() const

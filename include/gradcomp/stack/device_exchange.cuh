@@ -210,6 +210,7 @@ private:
         undo_if_rejected();
         state_.now = accepted();
         state_.commit();
+        state_.open_round();
         if constexpr (Reducer::updates_at_root) {
             for_each(state_.team, state_.total, state_.ready(copy_rule<T>{state_.x, last.parameters()}));
             state_.refresh_point();

@@ -254,6 +254,7 @@ private:
     void commit()
     {
         state_.commit();
+        state_.open_round();
         if constexpr (Reducer::updates_at_root) {
             for (auto& kept : state_.server) kept.commit();
             for_each(state_.team, state_.total, copy_rule<T>{state_.x, reductions_.last().parameters()});

@@ -79,6 +79,12 @@ template <class Memory, class Server> constexpr bool estimates_meet()
     else return true;
 }
 /// @copydoc bias_is_repaired
+template <class Compressor, class Server> constexpr bool sums_mean_something()
+{
+    if constexpr (compressor<Compressor> && server_rule<Server>) return !averages_contributors<Compressor> || takes_signs<Server>;
+    else return true;
+}
+/// @copydoc bias_is_repaired
 template <class Compressor, class Reducer> constexpr bool all_ranks_see_sums()
 {
     if constexpr (compressor<Compressor> && reducer<Reducer>) return Compressor::rounds == 1 || (Compressor::additive && !Reducer::updates_at_root);

@@ -45,6 +45,7 @@ public:
           scales_(postpones ? list.count() : 0), list_(&list)
     {
         for (stream_type& k : more) k = stream_type(total, staged);
+        open_round();
         for (stream_type& m : local) m = stream_type(total, staged);
         for (stream_type& v : server) v = stream_type(server_size(), Reducer::updates_at_root);
         if (has_point) for_each(team, total, copy_rule<T>{z.now(), x});
@@ -117,6 +118,7 @@ public:
     {
         using Direction = typename Local::template direction<T, true>;
         drift_rule<T, Gradient, Direction, staged> rule(Direction(options.local), scales());
+        rule.decay = decay_;
         set_local_streams(rule);
         rule.in[Direction::point_in] = rule.in[rule.point_in] = z.now();
         rule.out[rule.point_out] = z.next();
@@ -147,11 +149,18 @@ public:
     /// What the sweep wrote becomes the state; in place it is already.
     void commit()
     {
+        decay_ = 1;
         e.commit();
         scales_.commit();
         z.commit();
         for (stream_type& k : more) k.commit();
         for (stream_type& m : local) m.commit();
+    }
+
+    /// The next sweep is the first after an exchange: what is to be forgotten of the memory is forgotten in it.
+    void open_round()
+    {
+        if constexpr (states_decay<Memory>) decay_ = static_cast<T>(options.memory.decay);
     }
 
     /// `to` (x, or the root's copy of it) moves by the messages that a reduction received. The gradient point follows x.
@@ -257,6 +266,7 @@ private:
         using Direction = typename Local::template direction<T, Decay>;
         rule_for<Memory, T, Gradient, Direction, HasError, HasPoint> rule(Direction(options.local), scales());
         if constexpr (requires { rule.set(options.memory); }) rule.set(options.memory);
+        if constexpr (states_decay<Memory>) rule.decay = decay_;
         set_local_streams(rule);
         if constexpr (Decay) rule.in[Direction::point_in] = point();
         if constexpr (HasError) {
@@ -274,6 +284,7 @@ private:
         return rule;
     }
 
+    T decay_ = 1; ///< of the next sweep
     postponed_scales<T> scales_; ///< beside e, where it may be held as `acc + scalar`
     const tensor_list* list_;
 };

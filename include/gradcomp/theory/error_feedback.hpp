@@ -27,6 +27,16 @@ struct feedback_problem {
 /// (2 delta + B), by which the compression slows down.
 constexpr double slowdown(class_b3 c, double noise_growth) { return 2 * c.delta + noise_growth; }
 
+/// How many times the norm of an update what is owed can reach, where all updates have at most that norm: e' = p - C(p), p = decay * e + D, so that
+/// ||e'|| <= q (decay ||e|| + ||D||), q = sqrt(1 - 1 / delta), which settles at q / (1 - decay q). Without decay some 2 delta, with it never above 1 / (1 - decay).
+inline double most_owed(class_b3 c, double decay = 1)
+{
+    const double q = std::sqrt(1 - 1 / c.delta);
+    return q / (1 - decay * q);
+}
+/// How much of that one exchange forgets: what x misses of its updates. 0 without decay.
+inline double most_forgotten(class_b3 c, double decay) { return (1 - decay) * most_owed(c, decay); }
+
 /// A step size of one iteration and the weight of its iterate in the mean.
 struct feedback_step {
     double eta = 0;

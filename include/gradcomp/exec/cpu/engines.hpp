@@ -3,7 +3,9 @@
 
 #include <gradcomp/exec/cpu/block_norms.hpp>
 #include <gradcomp/exec/cpu/chain_engine.hpp>
+#include <gradcomp/exec/cpu/chunks.hpp>
 #include <gradcomp/exec/cpu/code_engines.hpp>
+#include <gradcomp/exec/cpu/dct.hpp>
 #include <gradcomp/exec/cpu/gather_blocks.hpp>
 #include <gradcomp/exec/cpu/indexed_messages.hpp>
 #include <gradcomp/exec/cpu/late_choice.hpp>

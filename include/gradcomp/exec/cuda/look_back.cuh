@@ -62,6 +62,12 @@ template <int Threads> struct device_block {
         __syncthreads();
     }
     __device__ void add(std::uint32_t& counter, std::uint32_t x) const { atomicAdd(&counter, x); }
+    /// counter = max(counter, x); 32 bits or 64.
+    template <class Key> __device__ void raise(Key& counter, Key x) const
+    {
+        if constexpr (sizeof(Key) == 4) atomicMax(&counter, x);
+        else atomicMax(reinterpret_cast<unsigned long long*>(&counter), static_cast<unsigned long long>(x));
+    }
     /// Lanes with the same bin add once: most keys near a threshold have the same digits, and atomics at one address wait for each other. All lanes of the
     /// warp are here (select_block.hpp: all threads call together), and those of `asked` are exactly those that reach the match.
     __device__ void count(std::uint32_t* histogram, std::uint32_t bin, bool flag) const
