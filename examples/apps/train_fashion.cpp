@@ -4,7 +4,6 @@
 #include "cuda/mlp_training.hpp"
 #include "data/error.hpp"
 #include "data/fashion_mnist.hpp"
-#include "mlp_training.hpp"
 #include "options.hpp"
 #include "progress.hpp"
 #include "report.hpp"
@@ -38,7 +37,7 @@ std::vector<finished_job> run_jobs(const data::dataset& set, const report_contex
 {
     const step_schedule schedule(context.settings.epochs, set.train.count, context.settings.workers, context.settings.batch, context.settings.learning_rate);
     const models::mlp model;
-    const auto train = context.device == "cpu" ? train_mlp : train_mlp_on_cuda;
+    const auto train = mlp_trainer(context.device != "cpu");
     progress_bar progress("training", schedule.steps() * jobs.size());
     std::vector<std::optional<training_result>> results(jobs.size());
     std::atomic<std::size_t> next = 0;

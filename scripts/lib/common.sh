@@ -129,6 +129,21 @@ check_versions()
     fi
 }
 
+# Sets $preset to demo, or to demo-cuda where the arguments of a program ask for --device cuda.
+choose_preset()
+{
+    local argument before=
+    preset=demo
+    for argument in "$@"; do
+        case $before$argument in --device=cuda | --devicecuda) preset=demo-cuda ;; esac
+        before=
+        if [ "$argument" = --device ]; then before=$argument; fi
+    done
+    [ "$preset" = demo-cuda ] || return 0
+    nvcc_present || die "--device cuda: no CUDA build: nvcc is not installed"
+    cuda_device_present || die "--device cuda: no CUDA device: nvidia-smi names none"
+}
+
 # configure PRESET [ARGUMENTS...]: cmake --preset with ccache where it is installed; quiet unless it fails.
 configure()
 {

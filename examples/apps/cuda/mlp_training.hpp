@@ -3,6 +3,7 @@
 
 #include "data/images.hpp"
 #include "methods.hpp"
+#include "mlp_training.hpp"
 #include "models/mlp.hpp"
 #include "progress.hpp"
 #include "training_result.hpp"
@@ -31,5 +32,8 @@ inline constexpr std::size_t most_workers_on_device = 16;
 /// @throws gradcomp::error for every failure but divergence; device where find_cuda_device() names a problem.
 training_result train_mlp_on_cuda(const models::mlp& model, const data::dataset& set, const training_settings& settings, const training_job& job,
     progress_bar& progress, const std::string& label);
+
+/// The one of the two that trains where it is wanted.
+inline auto mlp_trainer(bool on_cuda) { return on_cuda ? &train_mlp_on_cuda : &train_mlp; }
 
 } // namespace apps

@@ -2,12 +2,12 @@
 #include "data/libsvm.hpp"
 
 #include "data/error.hpp"
+#include "data/folder.hpp"
 #include "data/text_file.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <string_view>
 
@@ -76,12 +76,7 @@ sparse_set read_libsvm(const std::filesystem::path& file, std::size_t columns)
 
 std::filesystem::path find_libsvm_folder(const std::string& folder, const std::string& file)
 {
-    std::vector<std::filesystem::path> candidates;
-    if (!folder.empty()) candidates = {folder, std::filesystem::path(folder) / "libsvm"};
-    if (const char* environment = std::getenv("GRADCOMP_DATA")) candidates.insert(candidates.end(), {environment, std::filesystem::path(environment) / "libsvm"});
-    for (const auto& one : candidates)
-        if (std::filesystem::exists(one / file)) return one;
-    throw data_error(file + " is neither in --data nor in GRADCOMP_DATA (nor in a folder libsvm there)");
+    return find_folder(folder, "libsvm", {file});
 }
 
 } // namespace apps::data

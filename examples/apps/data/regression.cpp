@@ -2,11 +2,11 @@
 #include "data/regression.hpp"
 
 #include "data/error.hpp"
+#include "data/folder.hpp"
 #include "data/text_file.hpp"
 
 #include <array>
 #include <cmath>
-#include <cstdlib>
 
 namespace apps::data {
 namespace {
@@ -36,12 +36,7 @@ void standardise(std::vector<double>& values, std::size_t columns)
 
 std::filesystem::path find_regression_folder(const std::string& folder)
 {
-    std::vector<std::filesystem::path> candidates;
-    if (!folder.empty()) candidates = {folder, std::filesystem::path(folder) / "regression"};
-    if (const char* environment = std::getenv("GRADCOMP_DATA")) candidates.insert(candidates.end(), {environment, std::filesystem::path(environment) / "regression"});
-    for (const auto& one : candidates)
-        if (std::filesystem::exists(one / "diabetes_target.csv.gz") && std::filesystem::exists(one / "california_housing.csv.gz")) return one;
-    throw data_error("california_housing.csv.gz and diabetes_*.csv.gz are neither in --data nor in GRADCOMP_DATA (nor in a folder regression there)");
+    return find_folder(folder, "regression", {"california_housing.csv.gz", "diabetes_data.csv.gz", "diabetes_target.csv.gz"});
 }
 
 regression_set read_california(const std::filesystem::path& folder)

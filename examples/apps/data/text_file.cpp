@@ -1,4 +1,4 @@
-/// @file Reads lines through zlib, which takes plain text as well.
+/// @file Reads text through zlib, which takes plain text as well.
 #include "data/text_file.hpp"
 
 #include "data/error.hpp"
@@ -10,7 +10,7 @@
 
 namespace apps::data {
 
-std::vector<std::string> read_lines(const std::filesystem::path& file)
+std::string read_text(const std::filesystem::path& file)
 {
     const gzFile in = gzopen(file.c_str(), "rb");
     if (in == nullptr) throw data_error(file.string() + ": cannot be read");
@@ -20,6 +20,12 @@ std::vector<std::string> read_lines(const std::filesystem::path& file)
     while ((got = gzread(in, buffer.data(), buffer.size())) > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
     const bool closed = gzclose(in) == Z_OK; // in any case, lest it leak
     if (got < 0 || !closed) throw data_error(file.string() + ": is damaged");
+    return text;
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& file)
+{
+    const std::string text = read_text(file);
     std::vector<std::string> lines;
     for (std::size_t at = 0; at < text.size();) {
         std::size_t end = text.find('\n', at);

@@ -1,4 +1,4 @@
-/// @file Text files of numbers, gzipped or not.
+/// @file Text files, gzipped or not, and the numbers in them.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,9 @@
 #include <vector>
 
 namespace apps::data {
+
+/// All of a file, gzipped or not. @throws data_error naming the file where it cannot be read or is damaged.
+std::string read_text(const std::filesystem::path& file);
 
 /// The lines of a text file, gzipped or not, without their ends. @throws data_error naming the file where it cannot be read or is damaged.
 std::vector<std::string> read_lines(const std::filesystem::path& file);

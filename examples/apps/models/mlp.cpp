@@ -63,14 +63,20 @@ void mlp::scores(std::span<const float> parameters, std::span<const float> image
     score.rowwise() += layer.bias2;
 }
 
+double mlp::softmax(std::span<const std::uint8_t> labels, workspace& work) const
+{
+    double loss = 0.0;
+    const float scale = 1.0f / static_cast<float>(labels.size());
+    for (std::size_t row = 0; row < labels.size(); ++row) loss += softmax_row(work.scores_.data() + row * classes, classes, labels[row], scale);
+    return loss / static_cast<double>(labels.size());
+}
+
 double mlp::gradient(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, std::span<float> gradient,
-    workspace& work) const
+    workspace& work, std::span<float> image_slopes) const
 {
     const std::size_t rows = labels.size();
     scores(parameters, images, rows, work);
-    double loss = 0.0;
-    const float scale = 1.0f / static_cast<float>(rows);
-    for (std::size_t row = 0; row < rows; ++row) loss += softmax_row(work.scores_.data() + row * classes, classes, labels[row], scale);
+    const double loss = softmax(labels, work);
     const constant_layers layer(*this, parameters);
     mutable_layers slope(*this, gradient);
     const constant_matrix input(images.data(), index(rows), index(inputs)), activation(work.hidden_.data(), index(rows), index(hidden));
@@ -82,7 +88,14 @@ double mlp::gradient(std::span<const float> parameters, std::span<const float> i
     delta.array() *= (activation.array() > 0.0f).cast<float>();
     slope.weight1.noalias() = delta.transpose() * input;
     sum_rows(delta, slope.bias1);
-    return loss / static_cast<double>(rows);
+    if (!image_slopes.empty()) mutable_matrix(image_slopes.data(), index(rows), index(inputs)).noalias() = delta * layer.weight1;
+    return loss;
+}
+
+double mlp::loss(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, workspace& work) const
+{
+    scores(parameters, images, labels.size(), work);
+    return softmax(labels, work);
 }
 
 std::size_t mlp::correct(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, workspace& work) const

@@ -41,15 +41,21 @@ struct mlp {
 
     /// Writes the gradient of the batch's mean loss and returns that loss (natural logarithm; NaN or Inf where the parameters are).
     /// @param images labels.size() x inputs, row-major; @param gradient size(), overwritten.
+    /// @param image_slopes as `images`, overwritten with the gradient by the images, for a model whose last part this is; empty: not wanted.
     /// Takes no memory; the same bits wherever the spans lie. @pre labels.size() is at most the workspace's rows, and each label is below `classes`.
     double gradient(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, std::span<float> gradient,
-        workspace& work) const;
+        workspace& work, std::span<float> image_slopes = {}) const;
+
+    /// The mean loss alone.
+    double loss(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, workspace& work) const;
 
     /// How many images get their label as the largest score. A score that is not a number counts as wrong.
     std::size_t correct(std::span<const float> parameters, std::span<const float> images, std::span<const std::uint8_t> labels, workspace& work) const;
 
 private:
     void scores(std::span<const float> parameters, std::span<const float> images, std::size_t rows, workspace& work) const;
+    /// Turns the scores into the gradient of the mean loss by them; returns that loss.
+    double softmax(std::span<const std::uint8_t> labels, workspace& work) const;
 };
 
 } // namespace apps::models

@@ -17,5 +17,7 @@ void add_def_excess(experiment& to, const choices& chosen);
 void judge_def_excess(const std::vector<record>& records, const choices& chosen, findings& found);
 void add_def_logistic(experiment& to, const choices& chosen);
 void judge_def_logistic(const std::vector<record>& records, const choices& chosen, findings& found);
+void add_def_text(experiment& to, const choices& chosen);
+void judge_def_text(const std::vector<record>& records, const choices& chosen, findings& found);
 
 } // namespace apps::reproduce

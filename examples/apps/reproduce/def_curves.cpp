@@ -1,7 +1,7 @@
 /// @file Over training: the gap between training and test accuracy, and the lambda that the ranks' errors call for; and accuracy for lambda from 0 to 1.
 #include "reproduce/def.hpp"
 
-#include "mlp_training.hpp"
+#include "cuda/mlp_training.hpp"
 #include "report.hpp"
 #include "reproduce/curve.hpp"
 #include "reproduce/images.hpp"
@@ -56,17 +56,18 @@ void add_lambdas(experiment& to, const choices& chosen)
     const std::size_t epochs = chosen.quick ? 3 : 12;
     const std::vector<double> lambdas = chosen.quick ? std::vector<double>{0.1, 0.3, 0.6, 1} : std::vector<double>{0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
     const std::string folder = chosen.data;
+    const bool on_cuda = chosen.on_cuda;
     for (std::uint64_t seed = 1; seed <= (chosen.quick ? 1u : 3u); ++seed)
         for (const double lambda : lambdas) {
             const std::string name = "lambda-" + plain(lambda) + "-" + std::to_string(seed);
             const training_settings settings{.epochs = epochs, .lambda = lambda};
             const std::size_t steps = step_schedule(epochs, 60000, settings.workers, settings.batch, settings.learning_rate).steps();
-            to.parts.push_back({name, "epochs " + std::to_string(epochs), steps, [=](progress_bar& progress) {
+            to.parts.push_back({name, "epochs " + std::to_string(epochs) + (on_cuda ? ", cuda" : ""), steps, [=](progress_bar& progress) {
                 const training_job job{recipe::def, ratio, seed, {find_method("def"), find_method("def_a")}};
-                const training_result result = train_mlp(models::mlp{}, images(folder), settings, job, progress, name);
+                const training_result result = mlp_trainer(on_cuda)(models::mlp{}, images(folder), settings, job, progress, name);
                 if (result.steps < steps) progress.add(steps - result.steps, name + " broke off");
                 std::vector<record> records = to_records({.program = "reproduce", .data = images(folder).name, .settings = settings}, {{job, result}});
-                for (record& r : records) r.set("figure", "lambda");
+                for (record& r : records) r.set("figure", "lambda").set("device", on_cuda ? "cuda" : "cpu");
                 return records;
             }});
         }

@@ -2,7 +2,7 @@
 #include "reproduce/def_table.hpp"
 
 #include "cnn_training.hpp"
-#include "mlp_training.hpp"
+#include "cuda/mlp_training.hpp"
 #include "report.hpp"
 #include "reproduce/images.hpp"
 #include "schedule.hpp"
@@ -45,17 +45,18 @@ void add_jobs(experiment& to, const choices& chosen, const plan& how)
             for (const method& one : elsewhere)
                 if (one.trains_as == job.trains_as) job.methods.push_back(&one);
     const std::string folder = chosen.data;
+    const bool on_cuda = chosen.on_cuda && how.model == "mlp";
     for (const training_job& job : jobs) {
         const std::string name = how.figure + "-" + job.methods.front()->name + "-" + plain(job.ratio) + "-" + std::to_string(job.seed);
         const training_settings settings{.epochs = how.epochs};
         const std::size_t steps = step_schedule(how.epochs, 60000, settings.workers, settings.batch, settings.learning_rate).steps();
-        const std::string points = job.methods.size() > 1 && how.all_points ? ", all points" : "";
-        to.parts.push_back({name, how.model + ", epochs " + std::to_string(how.epochs) + points, steps, [=](progress_bar& progress) {
+        const std::string points = job.methods.size() > 1 && how.all_points ? ", all points" : "", device = on_cuda ? ", cuda" : "";
+        to.parts.push_back({name, how.model + ", epochs " + std::to_string(how.epochs) + points + device, steps, [=](progress_bar& progress) {
             const data::dataset& set = images(folder);
-            const training_result result = how.model == "cnn" ? train_cnn(models::cnn{}, set, settings, job, progress, name) : train_mlp(models::mlp{}, set, settings, job, progress, name);
+            const training_result result = how.model == "cnn" ? train_cnn(models::cnn{}, set, settings, job, progress, name) : mlp_trainer(on_cuda)(models::mlp{}, set, settings, job, progress, name);
             if (result.steps < steps) progress.add(steps - result.steps, name + " broke off");
             std::vector<record> records = to_records({.program = "reproduce", .data = set.name, .settings = settings}, {{job, result}});
-            for (record& r : records) r.set("figure", how.figure).set("model", how.model);
+            for (record& r : records) r.set("figure", how.figure).set("model", how.model).set("device", on_cuda ? "cuda" : "cpu");
             return records;
         }});
     }

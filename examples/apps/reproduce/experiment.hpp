@@ -18,6 +18,7 @@ struct choices {
     bool quick = false;       ///< one seed, fewer epochs
     std::string data;         ///< from --data, or empty
     std::string only;         ///< run only parts whose name contains this; the others keep what an earlier run left
+    bool on_cuda = false;     ///< whatever can be trained on a GPU is
 };
 
 /// The smallest unit that is measured and kept: an interrupted run repeats only the part it was in.
