@@ -63,6 +63,8 @@ template <class Memory> void with_all(const Memory& memory)
     nothing_is_lost(gc::adaptive_random{.ratio = 4}, memory);
     nothing_is_lost(gc::low_rank{.rank = 2}, memory);
     nothing_is_lost(gc::sign<>{}, memory);
+    nothing_is_lost(gc::chunked_top_k{.ratio = 4, .chunk = 8}, memory);
+    nothing_is_lost(gc::dct_top_k<>{.k = 3, .chunk = 4}, memory);
 }
 
 } // namespace
