@@ -30,8 +30,10 @@
 #include <gradcomp/memory/cser.hpp>
 #include <gradcomp/memory/def.hpp>
 #include <gradcomp/memory/def_a.hpp>
+#include <gradcomp/memory/econtrol.hpp>
 #include <gradcomp/memory/ef.hpp>
 #include <gradcomp/memory/ef21.hpp>
+#include <gradcomp/memory/loco.hpp>
 #include <gradcomp/memory/momentum_correction.hpp>
 #include <gradcomp/memory/none.hpp>
 #include <gradcomp/memory/none_accepting_bias.hpp>

@@ -79,7 +79,7 @@ struct policy_stack {
         "gradcomp: this compressor takes several rounds, each of which starts from the sum of the messages before it, and with a root no other rank sees that sum. "
         "Write .reducer = gc::ring{communicator} or gc::all_gather{communicator}, or a compressor of one round such as gc::top_k.");
     static_assert(stack::estimates_meet<Memory, Server>(),
-        "gradcomp: gc::ef21 sends what an estimate lacks, and only gc::estimate adds such messages up: write both, .memory = gc::ef21{} and .server = gc::estimate{}, or neither.");
+        "gradcomp: gc::ef21 and gc::econtrol send what an estimate lacks, and only gc::estimate adds such messages up: write both, such a memory and .server = gc::estimate{}, or neither.");
     static_assert(stack::sums_mean_something<Compressor, Server>(),
         "gradcomp: the mean over the ranks that sent a coefficient is more than these ranks' memories gave up, so only its signs may move x: write .server = gc::majority_vote{}, or "
         "gc::dct_top_k<>, whose messages add up to what was sent.");
@@ -140,10 +140,8 @@ private:
         memory.check();
         local.check();
         server.check();
-        if (keeps_estimate<Memory> && period > 1)
-            throw error(error_code::invalid_option, "period", std::to_string(period), "must be 1 with gc::ef21, whose estimate is of one step's direction");
-        if (resets_error<Memory> && period > 1)
-            throw error(error_code::invalid_option, "period", std::to_string(period), "must be 1 with gc::cser: between its resets the models drift already (.every)");
+        if constexpr (exchanges_each_step<Memory>)
+            if (period > 1) throw error(error_code::invalid_option, "period", std::to_string(period), std::string("must be 1 with ") + Memory::each_step);
         if (period < 1) throw error(error_code::invalid_option, "period", "0", "must be at least 1: steps from one exchange to the next");
     }
     theory::training_run training_run_of(const expectation& expected) const

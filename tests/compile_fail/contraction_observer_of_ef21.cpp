@@ -1,5 +1,5 @@
 /// @file Contraction measured where the memory keeps no p - c.
-// EXPECT: gradcomp: gc::contraction_observer reads p - c from error(), and gc::ef21 keeps an estimate there. Observe a stack with .memory = gc::ef{}.
+// EXPECT: gradcomp: gc::contraction_observer reads p - c from error(), and gc::ef21 and gc::econtrol keep an estimate there. Observe a stack with .memory = gc::ef{}.
 #include <gradcomp/gradcomp.hpp>
 #include <gradcomp/observe/contraction.hpp>
 

@@ -1,5 +1,5 @@
 /// @file EF21's memory with a server that does not add its messages up.
-// EXPECT: gradcomp: gc::ef21 sends what an estimate lacks, and only gc::estimate adds such messages up: write both, .memory = gc::ef21{} and .server = gc::estimate{}, or neither.
+// EXPECT: gradcomp: gc::ef21 and gc::econtrol send what an estimate lacks, and only gc::estimate adds such messages up: write both, such a memory and .server = gc::estimate{}, or neither.
 #include <gradcomp/gradcomp.hpp>
 
 namespace gc = gradcomp;

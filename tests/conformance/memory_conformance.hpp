@@ -112,10 +112,12 @@ template <class T, class Memory> void points_are_as_stated(const Memory& memory,
 }
 
 /// x - mean e = x0 - eta * mean of all gradients: what is not in x is in the memories, but for what a decay makes them forget in each exchange; `kept` is one
-/// in which nothing was.
+/// in which nothing was. An average holds the share 1 - beta of what is owed.
 template <class T, class Memory> void mass_is_conserved(const Memory& memory, const std::vector<history<T>>& all, [[maybe_unused]] std::size_t kept = nowhere)
 {
-    const double owed_scale = memory.units == gc::units::model ? 1 : rate, ranks = static_cast<double>(all.size());
+    double owed_scale = memory.units == gc::units::model ? 1 : rate;
+    if constexpr (gc::averages_errors<Memory>) owed_scale /= 1 - memory.beta;
+    const double ranks = static_cast<double>(all.size());
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < small_model().total(); ++i) {
         double owed = 0, gathered = 0;
@@ -150,7 +152,8 @@ template <class Memory> std::size_t models(const Memory& memory, std::uint32_t p
 {
     const bool errors = Memory::feeds_back || period > 1, point = Memory::detached || period > 1;
     const bool dense = memory.averaging() > 0 || (Memory::feeds_back && memory.evaluation() == gc::evaluation_point::mean_corrected);
-    if (gc::keeps_estimate<Memory>) return 2 + (Memory::storage::is_staged ? 2 : 1); // the server's estimate and the sum of messages beside its own
+    if (gc::keeps_estimate<Memory>) // the server's estimate and the sum of messages beside its own
+        return 2 + (1 + gc::streams_beside_error<Memory>) * (Memory::storage::is_staged ? 2 : 1);
     const bool momentum = gc::resets_error<Memory>; // which the suite gives it, with beta 0
     return static_cast<std::size_t>(errors + point + momentum) * (Memory::storage::is_staged ? 2 : 1) + dense;
 }
@@ -159,7 +162,7 @@ template <class T, class Memory, class Make> void courses(const Memory& memory, 
 {
     for (const int ranks : {1, 2, 4})
         for (const std::uint32_t period : {1u, 3u}) {
-            if ((gc::resets_error<Memory> || gc::keeps_estimate<Memory>) && period > 1) continue; // it exchanges each step
+            if (gc::exchanges_each_step<Memory> && period > 1) continue;
             CAPTURE(ranks);
             CAPTURE(period);
             const auto all = train<T>({.ranks = ranks, .period = period}, make);
@@ -225,7 +228,7 @@ template <class T, class Memory> void memory_of(const Memory& memory)
     }
 }
 
-/// The suite for one policy. lambda must be dyadic.
+/// The suite for one policy. Its numbers must be dyadic, and it must not forget.
 template <gc::error_memory Memory> void memory(const Memory& policy)
 {
     policy.check();

@@ -57,6 +57,7 @@ void compare(const Compressor& compressor, const Memory& memory, const Local& lo
         REQUIRE(read<float>(device.gradient_point()) == toy::copy(host.gradient_point()));
         REQUIRE(read<float>(device.parameters()) == toy::copy(host.parameters()));
         REQUIRE(read<float>(device.error()) == toy::copy(host.error()));
+        if constexpr (gc::streams_beside_error<Memory> > 0) REQUIRE(read<float>(device.memory_state(0)) == toy::copy<float>(host.memory_state(0)));
     }
     std::vector<float> at(toy::size);
     gc::exec::device_buffer<float> dat(toy::size);

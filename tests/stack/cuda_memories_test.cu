@@ -17,6 +17,20 @@ TEST_CASE("ef21 and its server's estimate move as on the CPU, with choices that 
     compare<gc::all_gather>(largest, gc::ef21<staged>{}, gc::momentum{.beta = 0.9, .dampened = true}, gc::estimate{}, 1);
 }
 
+TEST_CASE("econtrol moves as on the CPU: its estimate, and the sum of what that missed, read again from the gradient or from the local rule's state")
+{
+    compare<gc::all_gather>(largest, gc::econtrol<>{.eta_c = 0.05}, gc::plain_gradient{.weight_decay = 1e-2}, gc::estimate{}, 1);
+    compare<gc::all_gather>(gc::adaptive_random{.ratio = 8}, gc::econtrol<>{.eta_c = 0.05}, gc::plain_gradient{}, gc::estimate{}, 1);
+    compare<gc::all_gather>(largest, gc::econtrol<staged>{.eta_c = 0.05}, gc::momentum{.beta = 0.9, .dampened = true}, gc::estimate{}, 1);
+}
+
+TEST_CASE("loco moves as on the CPU: an average of errors, forgotten every few exchanges")
+{
+    compare<gc::all_gather>(largest, gc::loco<>{.reset_every = 7}, gc::plain_gradient{.weight_decay = 1e-2}, gc::descent{}, 1);
+    compare<gc::all_gather>(gc::sign<>{}, gc::loco<>{.reset_every = 0, .units = gc::units::model}, gc::plain_gradient{}, gc::descent{}, 1);
+    compare<gc::all_gather>(largest, gc::loco<staged>{.reset_every = 7}, gc::momentum{}, gc::descent{}, 1);
+}
+
 TEST_CASE("psync moves as on the CPU, where each rank evaluates its own model")
 {
     compare<gc::ring>(blocks, gc::psync<staged>{.units = gc::units::gradient}, gc::plain_gradient{}, gc::descent{}, 2);

@@ -60,6 +60,15 @@ template <class R> concept counts_states = requires { { R::states } -> std::conv
 /// What the memory keeps is an estimate that messages add to, and a server that adds them up belongs to it.
 template <class M> constexpr bool keeps_estimate = requires { M::estimates; };
 template <class S> constexpr bool adds_up_messages = requires { S::adds_up; };
+/// error() is an average of past p - c, not p - c itself.
+template <class M> constexpr bool averages_errors = requires { M::averages; };
+/// How many streams of the model's size a memory keeps beside the one that error() shows; its rule has them right behind that one.
+template <class M> constexpr std::size_t streams_beside_error = [] {
+    if constexpr (requires { M::more_streams; }) return std::size_t{M::more_streams};
+    else return std::size_t{0};
+}();
+/// What the memory keeps belongs to one step's direction, as M::each_step says: it takes no local steps between exchanges.
+template <class M> constexpr bool exchanges_each_step = requires { M::each_step; };
 /// The server rule looks at nothing but the signs of the sum of messages.
 template <class S> constexpr bool takes_signs = requires { requires S::takes_signs; };
 /// The memory has a compressor of its own, which takes from the error every few exchanges.

@@ -100,6 +100,7 @@ template <class Reset, class Storage = in_place> struct cser {
     using reset_compressor = Reset; ///< what marks a memory that resets its error
     static constexpr bool feeds_back = true, accepts_bias = true;
     static constexpr bool detached = true; ///< gradients are taken away from x
+    static constexpr const char* each_step = "gc::cser: between its resets the models drift already (.every)";
 
     template <class T, class Gradient, class Direction, bool HasError, bool HasPoint>
     using rule = drifting_rule<T, Gradient, Direction, Storage::is_staged>;

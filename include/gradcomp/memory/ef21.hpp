@@ -7,12 +7,10 @@
 namespace gradcomp {
 inline namespace memory {
 
-/// p = d - h, the direction read from what its streams hold after the sweep.
-template <class T, class Direction> struct settled_difference_rule : rule_streams<T, T, Direction::outputs + 1, 0> {
-    Direction direction;
-    GRADCOMP_HD explicit settled_difference_rule(const Direction& d) : direction(d) {}
-    GRADCOMP_HD GRADCOMP_INLINE T value(T, const T* x) const { return direction.settled(x) - x[Direction::outputs]; }
-    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+/// p = d - h again.
+template <class T, class Gradient, class Direction> struct difference_again : again_streams<T, Gradient, Direction, 1> {
+    using again_streams<T, Gradient, Direction, 1>::again_streams;
+    GRADCOMP_HD GRADCOMP_INLINE T value(T g, const T* x) const { return this->read(g, x) - x[this->kept_in]; }
 };
 
 /// p = d - h, h' = h + c. Streams in: the direction's, then h. Streams out: the direction's, then h'.
@@ -31,23 +29,15 @@ struct estimate_rule : rule_streams<T, Gradient, Direction::inputs + 1, Directio
         direction.leave(g, x, direction.value(g, x), y);
         y[error_out] = x[error_in] + c;
     }
+    /// p - d: what the guard takes off p to see the direction.
+    GRADCOMP_HD GRADCOMP_INLINE T owed_at(std::size_t i) const { return -this->in[error_in][i]; }
     /// @pre the sweep left c = 0 for this element
     GRADCOMP_HD GRADCOMP_INLINE void settle(std::size_t i, T, T c) const { this->out[error_out][i] += c; }
     /// The estimate takes back what it took and did not arrive.
     GRADCOMP_HD GRADCOMP_INLINE void keep_missed(std::size_t i, T missed) const { this->out[error_out][i] -= missed; }
 
     /// p of the same elements after a sweep that sent nothing.
-    GRADCOMP_HD auto again() const
-    {
-        if constexpr (Direction::outputs > 0) {
-            settled_difference_rule<T, Direction> rule(direction);
-            for (int j = 0; j <= Direction::outputs; ++j) rule.in[j] = this->out[j];
-            rule.gradient = this->out[0];
-            return rule;
-        } else {
-            return *this;
-        }
-    }
+    GRADCOMP_HD auto again() const { return difference_again<T, Gradient, Direction>(*this); }
 };
 
 /// p = d - h, h' = h + C(p), and the server's estimate H' = H + mean C(p), x <- x - eta H': compile with .server = gc::estimate{}.
@@ -63,6 +53,7 @@ template <class Storage = in_place> struct ef21 {
     static constexpr bool feeds_back = true, accepts_bias = true;
     static constexpr bool detached = false;  ///< gradients are taken at x
     static constexpr bool estimates = true;  ///< what is kept is an estimate, not a debt: a server that adds up messages belongs to it
+    static constexpr const char* each_step = "gc::ef21, whose estimate is of one step's direction";
 
     template <class T, class Gradient, class Direction, bool HasError, bool HasPoint>
     using rule = estimate_rule<T, Gradient, Direction, Storage::is_staged>;

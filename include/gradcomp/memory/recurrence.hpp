@@ -49,6 +49,35 @@ template <class T, class Direction> struct settled_rule : rule_streams<T, T, Dir
     GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
 };
 
+/// What a rule reads again after its sweep sent nothing, and writes nothing: the direction, from what its sweep left or, where it keeps no state, from the
+/// gradient once more, and then `Kept` streams of the memory, behind those of the direction. For memories from which p alone cannot be had.
+template <class T, class Gradient, class Direction, int Kept, bool Settled = (Direction::outputs > 0)>
+struct again_streams : rule_streams<T, T, Direction::outputs + Kept, 0> {
+    static constexpr int kept_in = Direction::outputs;
+    Direction direction;
+    template <class Rule> GRADCOMP_HD explicit again_streams(const Rule& swept) : direction(swept.direction)
+    {
+        for (int j = 0; j < Direction::outputs + Kept; ++j) this->in[j] = swept.out[j];
+        this->gradient = swept.out[0];
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T read(T, const T* x) const { return direction.settled(x); }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+};
+template <class T, class Gradient, class Direction, int Kept>
+struct again_streams<T, Gradient, Direction, Kept, false> : rule_streams<T, Gradient, Direction::inputs + Kept, 0> {
+    static constexpr bool from_gradient = true; ///< as the sweep read it: where it lies, and freed of what it is multiplied by
+    static constexpr int kept_in = Direction::inputs;
+    Direction direction;
+    template <class Rule> GRADCOMP_HD explicit again_streams(const Rule& swept) : direction(swept.direction)
+    {
+        for (int j = 0; j < Direction::inputs; ++j) this->in[j] = swept.in[j];
+        for (int j = 0; j < Kept; ++j) this->in[kept_in + j] = swept.out[j];
+        this->gradient = swept.gradient;
+    }
+    GRADCOMP_HD GRADCOMP_INLINE T read(T g, const T* x) const { return direction.value(g, x); }
+    GRADCOMP_HD GRADCOMP_INLINE void leave(T, const T*, T, T, T*) const {}
+};
+
 /// The sweep of one exchange: the local rule's direction, with or without a memory and a gradient point of its own.
 ///
 /// Streams in: the direction's, then e, then x. Streams out: the direction's, then e', then z'.

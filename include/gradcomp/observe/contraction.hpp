@@ -26,7 +26,7 @@ struct contraction_report {
 /// Looks at every k-th exchange of one rank, in host memory: one decode of its own message, and one pass over it and the memory. Never changes the run.
 ///
 /// The bound is on the mean over the operator's random choices, so single draws of a random one may lie above it; the mean may not, for long.
-/// Needs a memory whose error() is p - c: without one nothing keeps it, and ef21 and cser, which keep something else, do not compile. Where the
+/// Needs a memory whose error() is p - c: without one nothing keeps it, and ef21, econtrol, loco and cser, which keep something else, do not compile. Where the
 /// memory is averaged over ranks (saef) look at the exchanges between.
 template <class T> class contraction_observer {
 public:
@@ -41,7 +41,9 @@ public:
     template <class Exchange> bool after_step(Exchange& exchange)
     {
         static_assert(!keeps_estimate<typename Exchange::memory_type>,
-            "gradcomp: gc::contraction_observer reads p - c from error(), and gc::ef21 keeps an estimate there. Observe a stack with .memory = gc::ef{}.");
+            "gradcomp: gc::contraction_observer reads p - c from error(), and gc::ef21 and gc::econtrol keep an estimate there. Observe a stack with .memory = gc::ef{}.");
+        static_assert(!averages_errors<typename Exchange::memory_type>,
+            "gradcomp: gc::contraction_observer reads p - c from error(), and gc::loco averages many of them there. Observe a stack with .memory = gc::ef{}.");
         static_assert(!resets_error<typename Exchange::memory_type>,
             "gradcomp: gc::contraction_observer reads p - c from error(), and gc::cser gathers many of them there. Observe a stack with .memory = gc::ef{}.");
         if (exchange.exchanges() == seen_ || exchange.exchanges() % every_ != 0) return false;

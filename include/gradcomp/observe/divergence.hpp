@@ -11,13 +11,13 @@ namespace gradcomp {
 inline namespace observe {
 
 /// What the guard knows of the memory, for its advice.
-enum class feedback_kind { absent, attached, detached };
+enum class feedback_kind { absent, attached, detached, estimate };
 
 /// The guard's view after a step. Norms are estimates over every sixteenth tile of this rank's sweep; they never enter a result.
 struct health_report {
     bool diverging = false;
     std::uint64_t step = 0;       ///< the step at which `diverging` became true
-    double error_norm = 0;        ///< ||e|| after the last exchange
+    double error_norm = 0;        ///< ||e|| after the last exchange; of an estimate, what the message left of p
     double update_norm = 0;       ///< ||D|| of the last exchange
     double growth = 1;            ///< direction norm, latest average over the smallest one
     std::string text;             ///< one or two sentences when diverging, else empty
@@ -112,7 +112,8 @@ private:
         case feedback_kind::absent: return "Nothing repairs what the compressor drops: give the stack an error memory, such as def{.lambda = 0.3}.";
         case feedback_kind::attached:
             return "Gradients are taken far from where the owed updates lead: detach them (def{.lambda = 0.3}), lower the learning rate, or compress less.";
-        case feedback_kind::detached: break;
+        case feedback_kind::detached:
+        case feedback_kind::estimate: break;
         }
         return "Lower the learning rate, or compress less.";
     }

@@ -147,6 +147,7 @@ public:
     const tensor_list& tensors() const { return tensors_; }
     /// Stream j of what the local and the server rule keep (empty where x is not updated); may be written on the stream, between steps. @pre j below `states`
     device_view<T> local_state(std::size_t j) { return {state_.local[j].now(), state_.total}; }
+    device_view<T> memory_state(std::size_t j) { return {state_.more[j].now(), state_.total}; } ///< as exchange
     device_view<T> server_state(std::size_t j) { return {state_.server[j].now(), state_.sum.size()}; }
 
 private:
@@ -158,7 +159,7 @@ private:
         if (parameters.size() > 0) exec::detail::require_device_memory(parameters.data(), "parameters");
         return parameters.data();
     }
-    static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
+    static feedback_kind kind() { return !Memory::feeds_back ? feedback_kind::absent : keeps_estimate<Memory> ? feedback_kind::estimate : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
     device_gradients::own_memory own() const
     {
         return {{{state_.x, state_.total * sizeof(T), "parameters"}, {state_.point(), state_.total * sizeof(T), "gradient_point()"}, {state_.e.now(), state_.e.size() * sizeof(T), "error()"}}};
@@ -253,6 +254,7 @@ private:
         state_.now = State::staged ? rejected() : when(exec::when_undelivered);
         if constexpr (State::staged) {
             keep(state_.e);
+            for (auto& k : state_.more) keep(k);
             for (auto& m : state_.local) keep(m);
             keep(state_.z);
         } else {

@@ -122,7 +122,7 @@ public:
     std::size_t fallbacks() const { return coder_.fallbacks(); }                ///< steps whose sampled threshold missed: slower, same result
     std::size_t state_bytes() const { return state_.bytes(); }                  ///< memory of the run beside messages and workspaces
     health_report health() const { return guard_.report(); }                    ///< the divergence guard's view
-    /// What is owed (ef21: the estimate); empty without memory. Valid until the next step. One pass over it where flush() has something to do.
+    /// What is owed (ef21, econtrol: the estimate; loco: the average); empty without memory. Valid until the next step. One pass over it where flush() has something to do.
     std::span<const T> error() { return {state_.owed(), state_.e.size()}; }
     /// Forms what is owed where it is held as `acc + scalar` between steps (sign with ef): the same bits, a pass over the memory. For those who
     /// keep a view of error(); error() and evaluate_at() call it themselves, and steps never need it.
@@ -130,10 +130,12 @@ public:
     const tensor_list& tensors() const { return tensors_; }
     /// Stream j of what the local and the server rule keep (empty where x is not updated); may be written between steps. @pre j below `states`
     std::span<T> local_state(std::size_t j) { return {state_.local[j].now(), state_.total}; }
+    /// The same of what the memory keeps beside error(): econtrol's e. @pre j below streams_beside_error<memory_type>
+    std::span<T> memory_state(std::size_t j) { return {state_.more[j].now(), state_.total}; }
     std::span<T> server_state(std::size_t j) { return {state_.server[j].now(), state_.sum.size()}; }
 
 private:
-    static feedback_kind kind() { return !Memory::feeds_back || keeps_estimate<Memory> ? feedback_kind::absent : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
+    static feedback_kind kind() { return !Memory::feeds_back ? feedback_kind::absent : keeps_estimate<Memory> ? feedback_kind::estimate : Memory::detached ? feedback_kind::detached : feedback_kind::attached; }
 
     std::span<const T> held() const { return {state_.e.now(), state_.e.size()}; } ///< the room of what is owed, not formed
 

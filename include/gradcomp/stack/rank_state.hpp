@@ -7,7 +7,7 @@
 #include <gradcomp/core/view.hpp>
 #include <gradcomp/exec/engines.hpp>
 #include <gradcomp/memory/postponed.hpp>
-#include <gradcomp/memory/recurrence.hpp>
+#include <gradcomp/stack/rules.hpp>
 #include <gradcomp/stack/streams.hpp>
 
 #include <array>
@@ -16,17 +16,6 @@
 #include <utility>
 
 namespace gradcomp::stack {
-
-/// The memory's own rule where it has one, else the recurrence of the error-feedback family.
-template <class Memory, class T, class Gradient, class Direction, bool HasError, bool HasPoint> auto pick_rule()
-{
-    if constexpr (requires { typename Memory::template rule<T, Gradient, Direction, HasError, HasPoint>; })
-        return std::type_identity<typename Memory::template rule<T, Gradient, Direction, HasError, HasPoint>>{};
-    else
-        return std::type_identity<recurrence_rule<T, Gradient, Direction, HasError, HasPoint, Memory::storage::is_staged>>{};
-}
-template <class Memory, class T, class Gradient, class Direction, bool HasError, bool HasPoint>
-using rule_for = typename decltype(pick_rule<Memory, T, Gradient, Direction, HasError, HasPoint>())::type;
 
 /// Streams and what a step computes on them; the exchange decides when. Nothing here fails or allocates after construction.
 template <class Stack, class T> class rank_state {
@@ -55,6 +44,7 @@ public:
           z(has_point ? total : 0, staged), sum(server_size()), dense(needs_dense() ? total : 0),
           scales_(postpones ? list.count() : 0), list_(&list)
     {
+        for (stream_type& k : more) k = stream_type(total, staged);
         open_round();
         for (stream_type& m : local) m = stream_type(total, staged);
         for (stream_type& v : server) v = stream_type(server_size(), Reducer::updates_at_root);
@@ -68,6 +58,7 @@ public:
     T* const x;
     const std::size_t total;
     stream_type e, z;
+    std::array<stream_type, streams_beside_error<Memory>> more; ///< what the memory keeps beside e
     std::array<stream_type, Local::states> local;   ///< what the local rule keeps
     std::array<stream_type, Server::states> server; ///< what the server rule keeps; fresh until commit() where the root updates
     Buffer sum, dense; ///< the sum of messages for the server; the mean of the errors
@@ -102,6 +93,7 @@ public:
     std::size_t bytes() const
     {
         std::size_t all = e.bytes() + scales_.bytes() + z.bytes() + sum.size_bytes() + dense.size_bytes();
+        for (const stream_type& k : more) all += k.bytes();
         for (const stream_type& m : local) all += m.bytes();
         for (const stream_type& v : server) all += v.bytes();
         return all;
@@ -114,7 +106,7 @@ public:
         if constexpr (Memory::detached) {
             return decay ? f(make_rule<Gradient, true, true, true>()) : f(make_rule<Gradient, true, true, false>());
         } else {
-            if constexpr (!keeps_estimate<Memory>)
+            if constexpr (!exchanges_each_step<Memory>)
                 if (has_point) return f(make_rule<Gradient, true, true, true>()); // local steps; rare enough to go without a rule of its own
             scales_.begin();
             return decay ? f(postponed(make_rule<Gradient, Memory::feeds_back, false, true>())) : f(postponed(make_rule<Gradient, Memory::feeds_back, false, false>()));
@@ -161,6 +153,7 @@ public:
         e.commit();
         scales_.commit();
         z.commit();
+        for (stream_type& k : more) k.commit();
         for (stream_type& m : local) m.commit();
     }
 
@@ -213,9 +206,13 @@ public:
         if (staged || !has_errors) return;
         scales_.commit(); // in place, what the sweep left is the memory already
         owed();
-        const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales(), keeps_estimate<Memory> ? T(-1) : T(1)})); };
-        if (has_point) add(std::true_type{});
-        else add(std::false_type{});
+        if constexpr (says_what_is_missed<Memory, T, typename Local::template direction<T, false>>()) {
+            coder.decode(team, message, ready(missed_target{make_rule<T, true, false, false>()}));
+        } else {
+            const auto add = [&](auto moves_point) { coder.decode(team, message, ready(restore_target<T, moves_point()>{x, z.now(), e.now(), scales()})); };
+            if (has_point) add(std::true_type{});
+            else add(std::false_type{});
+        }
     }
 
     void refresh_point()
@@ -268,12 +265,17 @@ private:
     {
         using Direction = typename Local::template direction<T, Decay>;
         rule_for<Memory, T, Gradient, Direction, HasError, HasPoint> rule(Direction(options.local), scales());
+        if constexpr (requires { rule.set(options.memory); }) rule.set(options.memory);
         if constexpr (states_decay<Memory>) rule.decay = decay_;
         set_local_streams(rule);
         if constexpr (Decay) rule.in[Direction::point_in] = point();
         if constexpr (HasError) {
             rule.in[rule.error_in] = e.now();
             rule.out[rule.error_out] = e.next();
+            for (std::size_t j = 0; j < more.size(); ++j) {
+                rule.in[rule.error_in + 1 + static_cast<int>(j)] = more[j].now();
+                rule.out[rule.error_out + 1 + static_cast<int>(j)] = more[j].next();
+            }
         }
         if constexpr (HasPoint) {
             rule.in[rule.parameters_in] = x;

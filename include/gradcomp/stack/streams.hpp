@@ -65,20 +65,25 @@ template <class T, bool HasPoint> struct update_target {
     }
 };
 
-/// An undelivered message returns to the memory: e <- e + v (an estimate loses it: e - v), and the gradient point follows.
+/// An undelivered message returns to the memory: e <- e + v, and the gradient point follows.
 template <class T, bool HasPoint> struct restore_target {
     const T* x;
     T* z;
     T* e;
     rate_scales<T> scales;
-    T sign = 1;
     T pull = 0;
     GRADCOMP_HD void at_step(const step_state<T>& now) { pull = scales.pull(now); }
     GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, T v) const
     {
-        e[i] = multiply_add(sign, v, e[i]);
+        e[i] += v;
         if constexpr (HasPoint) z[i] = multiply_add(-pull, e[i], x[i]);
     }
+};
+
+/// The same where the memory is not p - c: its rule says what it keeps of what did not arrive.
+template <class Rule> struct missed_target {
+    Rule rule;
+    GRADCOMP_HD GRADCOMP_INLINE void operator()(std::size_t i, typename Rule::value_type v) const { rule.keep_missed(i, v); }
 };
 
 /// u <- u + v: the sum of messages as a dense vector, for server rules that move every coordinate.

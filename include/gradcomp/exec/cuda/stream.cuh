@@ -85,6 +85,10 @@ struct cuda {
     cuda_stream start() const { return cuda_stream(stream); }
 };
 
+/// p after a sweep comes from the gradient once more: of a rule whose sweep wrote nothing, or that says so.
+template <class Rule>
+constexpr bool reads_gradient_again = std::same_as<decltype(std::declval<const Rule&>().again()), Rule> || requires { decltype(std::declval<const Rule&>().again())::from_gradient; };
+
 /// A function object that reads its scalars of the step, and whether to work at all, when the kernel starts.
 template <class F, class T> struct bound_step : F {
     device_step<T> at;
@@ -94,11 +98,12 @@ template <class F, class T> struct bound_step : F {
         if constexpr (takes_step<F, T>) this->at_step(*at.now);
         return true;
     }
-    /// As F says; where a rule that wrote nothing says itself, that includes what a kernel's begin() set.
+    /// As F says; one that reads the gradient once more takes this one's step along.
     GRADCOMP_HD auto again() const
         requires requires(const F& f) { f.again(); }
     {
-        if constexpr (std::same_as<decltype(std::declval<const F&>().again()), F>) return *this;
+        using given = decltype(std::declval<const F&>().again());
+        if constexpr (reads_gradient_again<F>) return bound_step<given, T>{F::again(), at};
         else return F::again();
     }
 };
@@ -106,7 +111,7 @@ template <class F, class T> struct bound_step : F {
 template <class Rule> struct unscaled_rule : Rule {
     const typename Rule::value_type* factor;
     typename Rule::value_type unscale = 1;
-    unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
+    GRADCOMP_HD unscaled_rule(const Rule& rule, const typename Rule::value_type* with) : Rule(rule), factor(with) {}
     __device__ bool begin()
     {
         unscale = *factor;
@@ -114,8 +119,13 @@ template <class Rule> struct unscaled_rule : Rule {
     }
     GRADCOMP_HD auto again() const
     {
-        if constexpr (std::same_as<decltype(std::declval<const Rule&>().again()), Rule>) return *this;
-        else return Rule::again();
+        if constexpr (reads_gradient_again<Rule>) {
+            unscaled_rule<decltype(std::declval<const Rule&>().again())> rule(Rule::again(), factor);
+            rule.unscale = unscale;
+            return rule;
+        } else {
+            return Rule::again();
+        }
     }
 };
 

@@ -57,7 +57,7 @@ template <class Rule> struct left_rule : decltype(std::declval<const Rule&>().ag
 template <class Rule> packed_rule<left_rule<Rule>> left_behind(const packed_rule<Rule>& over)
 {
     packed_rule<left_rule<Rule>> left{left_rule<Rule>(over.rule)};
-    if constexpr (std::same_as<typename left_rule<Rule>::again_type, Rule>) left.gradients = over.gradients;
+    if constexpr (reads_gradient_again<Rule>) left.gradients = over.gradients;
     return left;
 }
 } // namespace detail
