@@ -186,6 +186,12 @@ TEST_CASE("no step after the first allocates: the error-feedback family")
     CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::ef{}, .reducer = gc::ring{c}, .local = local}; }) == 0);
     CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::low_rank{.rank = 2}, .memory = gc::def<gc::staged>{}, .reducer = gc::all_gather{c}}; }) == 0);
     CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::sign<>{}, .memory = gc::ef{}, .reducer = gc::all_gather{c}, .local = local}; }) == 0);
+    const gc::chain two_bits{gc::chunked_top_k{.ratio = 20, .chunk = 256}, gc::min_max<gc::rounding::nearest>{.bits = 2, .bucket = 16}};
+    CHECK(allocations([two_bits](auto c) { return gc::policy_stack{.compressor = two_bits, .memory = gc::ef{.decay = 0.95}, .reducer = gc::all_gather{c}, .local = local, .period = 3}; }) == 0);
+    const gc::dct_top_k<gc::coefficient_mean::contributors> coefficients{.k = 1, .chunk = 2}; // small, so that the transform takes no time
+    CHECK(allocations([coefficients](auto c) {
+        return gc::policy_stack{.compressor = coefficients, .memory = gc::ef<gc::staged>{.decay = 0.999}, .reducer = gc::all_gather{c}, .server = gc::majority_vote{}};
+    }) == 0);
     CHECK(allocations([](auto c) { return gc::policy_stack{.compressor = gc::delta_scaling{.delta = 0.1}, .memory = gc::def_a{.lambda = 1}, .reducer = gc::ring{c}}; }) == 0);
 }
 
