@@ -18,12 +18,18 @@
 #pragma nv_diag_error 20011, 20014
 /// Marks what a CUDA thread or block does with others: device code for nvcc, and plain C++ elsewhere, so that tests run it without a GPU.
 #define GRADCOMP_DEVICE __device__
-/// The next loop is unrolled: what it indexes stays in registers.
-#define GRADCOMP_UNROLL _Pragma("unroll")
 #pragma nv_diag_suppress 1675 // hints for g++ in code of the CPU, which nvcc reads as well and does not know
 #else
 #define GRADCOMP_HD
 #define GRADCOMP_DEVICE
+#endif
+
+/// The next loop is unrolled: what it indexes stays in registers.
+#if defined(__CUDA_ARCH__)
+#define GRADCOMP_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define GRADCOMP_UNROLL // nvcc hands the code of the CPU to a compiler that does not know its pragma
+#else
 #define GRADCOMP_UNROLL _Pragma("GCC unroll 16")
 #endif
 
