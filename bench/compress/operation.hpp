@@ -22,6 +22,7 @@ using namespace gradcomp::exec;
 /// p = e + eta * g, e' = p - c, in place; without a memory p = g.
 template <bool Memory> struct feedback_rule : rule_streams<float, float, Memory, Memory> {
     static constexpr int error_in = 0;
+    static constexpr float decay = 1;
     float eta = 1;
     GRADCOMP_INLINE float value(float g, const float* x) const
     {
